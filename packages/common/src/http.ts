@@ -1,0 +1,99 @@
+// The one way out to another server for the daemons: a deadline, a cap on what is read, no redirect, no proxy from the
+// environment. Whoever needs a pool of connections passes its dispatcher.
+
+import { request as send } from "undici";
+import type { Dispatcher } from "undici";
+
+/** Something went wrong between us and a server, before there was a whole answer. Holds no part of what was sent. */
+export class TransportError extends Error {
+  override readonly name = "TransportError";
+  readonly ours = true;
+  /** The system's or undici's code, such as ECONNREFUSED, or `timeout`, `too_large`, `aborted`. */
+  readonly code: string;
+
+  constructor(code: string) {
+    super(`no whole answer came (${code})`);
+    this.code = code;
+  }
+}
+
+/** One request. Times in milliseconds, sizes in bytes. */
+export interface Ask {
+  readonly method: Dispatcher.HttpMethod;
+  readonly url: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: string | Uint8Array;
+  /** From the start to the last byte of the answer. */
+  readonly timeout: number;
+  readonly maxBytes: number;
+  readonly dispatcher: Dispatcher;
+  readonly signal?: AbortSignal;
+}
+
+/** A whole answer. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Record<string, string | string[] | undefined>;
+  readonly body: Buffer;
+}
+
+/** Sends one request and reads the whole answer. Throws {@link TransportError}. Follows nothing, retries nothing. */
+export async function request(ask: Ask): Promise<Answer> {
+  const deadline = AbortSignal.timeout(ask.timeout);
+  const signal =
+    ask.signal === undefined
+      ? deadline
+      : AbortSignal.any([deadline, ask.signal]);
+  try {
+    const response = await send(ask.url, {
+      method: ask.method,
+      dispatcher: ask.dispatcher,
+      signal,
+      ...(ask.headers === undefined ? {} : { headers: ask.headers }),
+      ...(ask.body === undefined ? {} : { body: ask.body }),
+    });
+    return {
+      status: response.statusCode,
+      headers: response.headers,
+      body: await readCapped(response.body, ask.maxBytes),
+    };
+  } catch (error) {
+    if (error instanceof TransportError) {
+      throw error;
+    }
+    throw new TransportError(codeOf(error, deadline));
+  }
+}
+
+async function readCapped(
+  stream: AsyncIterable<Uint8Array>,
+  max: number,
+): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of stream) {
+    size += chunk.length;
+    if (size > max) {
+      // Leaving the loop destroys the body, and with it the connection.
+      throw new TransportError("too_large");
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function codeOf(error: unknown, deadline: AbortSignal): string {
+  if (deadline.aborted) {
+    return "timeout";
+  }
+  if (error instanceof Error) {
+    const code: unknown = Reflect.get(error, "code");
+    if (typeof code === "string" && /^[\w-]{1,60}$/.test(code)) {
+      return code;
+    }
+    if (error.name === "AbortError") {
+      return "aborted";
+    }
+  }
+  return "failed";
+}

@@ -1,0 +1,55 @@
+// Time, sleep and chance as arguments, so that a test can hold the clock in its hand.
+
+import { setTimeout as sleepFor } from "node:timers/promises";
+
+/** What a step may know of time. */
+export interface Clock {
+  /** Milliseconds since 1970, which may jump. */
+  now(): number;
+  /** Milliseconds from an arbitrary start, which never jump: for deadlines and leases. */
+  monotonic(): number;
+  /** Resolves after `ms`; rejects with the signal's reason as soon as it aborts. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** A number in [0, 1), for jitter only. */
+  random(): number;
+}
+
+/** The machine's own clock. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  sleep: async (ms, signal) => {
+    signal?.throwIfAborted();
+    await sleepFor(ms, undefined, signal === undefined ? {} : { signal }).catch(
+      (error: unknown) => {
+        // The timer wraps the reason in an AbortError of its own; callers compare the reason.
+        signal?.throwIfAborted();
+        throw error;
+      },
+    );
+  },
+  random: () => Math.random(),
+};
+
+/** A growing pause. */
+export interface Backoff {
+  /** The first pause, in milliseconds. */
+  readonly first: number;
+  /** The longest pause, in milliseconds. */
+  readonly most: number;
+  /** What each pause is longer than the one before; 2 unless given. */
+  readonly factor?: number;
+}
+
+/** The pause before try `attempt` (0 is the first repetition): exponential, with half of it left to chance. */
+export function pause(
+  backoff: Backoff,
+  attempt: number,
+  clock: Pick<Clock, "random">,
+): number {
+  const full = Math.min(
+    backoff.most,
+    backoff.first * (backoff.factor ?? 2) ** Math.min(attempt, 50),
+  );
+  return full / 2 + (full / 2) * clock.random();
+}
