@@ -1,0 +1,243 @@
+// The broker's own Vault token: log in, keep it alive, and stop serving when it is lost. Renewal is tried with back-off
+// until the token really ends, because one failed renewal must not stop a cluster; a login that can be repeated
+// (AppRole) is repeated when the token nears an end no renewal can move.
+
+import { pause, Refusal } from "@vaultbuddy/common";
+import type { Clock, Secret } from "@vaultbuddy/common";
+import type { Log } from "@vaultbuddy/common/daemon";
+import { VaultRefused } from "./vault/api.ts";
+import type { OwnToken, VaultApi } from "./vault/api.ts";
+
+/** How the broker logs in. */
+export type LoginMethod =
+  | {
+      readonly kind: "token";
+      /** Read at each login, so that a rotated file is followed. */
+      readonly token: () => Secret;
+    }
+  | {
+      readonly kind: "approle";
+      readonly mount: string;
+      readonly roleId: string;
+      /** Read at each login, so that a rotated file is followed. */
+      readonly secretId: () => Secret;
+    };
+
+export interface LoginDeps {
+  readonly api: VaultApi;
+  readonly method: LoginMethod;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Whether a root token is accepted: development only. */
+  readonly dev: boolean;
+  /** What the broker's token must be able to do, by path; asked at each login. */
+  readonly needs: ReadonlyMap<string, readonly string[]>;
+}
+
+const RETRY = { first: 500, most: 15_000 };
+/** The shortest pause between two looks at the token, in milliseconds. */
+const LEAST_REST = 1000;
+
+/** A credential or a policy is wrong, and waiting will not mend it. */
+export class LoginFault extends Error {
+  override readonly name = "LoginFault";
+  readonly ours = true;
+}
+
+/** Holds the broker's token. Sealed until {@link Session.start} has succeeded, and again when the token is lost. */
+export class Session {
+  readonly #deps: LoginDeps;
+  #held: { own: OwnToken; ends: number } | undefined;
+  #wake: AbortController = new AbortController();
+
+  constructor(deps: LoginDeps) {
+    this.#deps = deps;
+  }
+
+  /** The broker's token. Throws Refusal `sealed` when there is none that still lives. */
+  token(): Secret {
+    if (this.sealed || this.#held === undefined) {
+      throw new Refusal(
+        "sealed",
+        "the broker holds no Vault token: see its log for why its login failed",
+      );
+    }
+    return this.#held.own.token;
+  }
+
+  get sealed(): boolean {
+    return (
+      this.#held === undefined ||
+      this.#held.ends <= this.#deps.clock.monotonic()
+    );
+  }
+
+  /** To be told when Vault answered 403 to the token: looks at once whether it still lives. */
+  doubt(): void {
+    this.#wake.abort();
+  }
+
+  /**
+   * Logs in, waiting for Vault as long as it is away, then keeps the token alive until `stop` aborts. Resolves
+   * `started` after the first login; throws {@link LoginFault} when Vault refuses the credential.
+   */
+  async start(stop: AbortSignal): Promise<{ kept: Promise<void> }> {
+    await this.#login(stop);
+    return { kept: this.#keep(stop) };
+  }
+
+  async #login(stop: AbortSignal): Promise<void> {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        const own = await this.#once();
+        await this.#inspect(own);
+        this.#hold(own);
+        this.#deps.log.info(
+          { method: this.#deps.method.kind, ttl: own.ttl },
+          "logged in to Vault",
+        );
+        return;
+      } catch (error) {
+        if (error instanceof VaultRefused) {
+          throw new LoginFault(
+            `${error.message}: check the credential and that it has not expired`,
+          );
+        }
+        if (!(error instanceof Refusal)) {
+          throw error;
+        }
+        this.#deps.log.warn(
+          { err: error, attempt },
+          "Vault is away; the login is tried again",
+        );
+      }
+      await this.#deps.clock.sleep(
+        pause(RETRY, attempt, this.#deps.clock),
+        stop,
+      );
+    }
+  }
+
+  #once(): Promise<OwnToken> {
+    const { api, method } = this.#deps;
+    return method.kind === "token"
+      ? api.lookupSelf(method.token())
+      : api.loginAppRole(method.roleId, method.secretId(), method.mount);
+  }
+
+  /** Fails closed on a root token and on a token that cannot do the broker's work. */
+  async #inspect(own: OwnToken): Promise<void> {
+    const { api, dev, log, needs } = this.#deps;
+    if (own.policies.includes("root")) {
+      if (!dev) {
+        throw new LoginFault(
+          "the broker was given a root token: give it one with the shipped policy (or --dev for development)",
+        );
+      }
+      log.warn({}, "DEVELOPMENT ONLY: the broker works with a root token");
+      return;
+    }
+    const has = await api.capabilities(own.token, [...needs.keys()]);
+    const lacking = [...needs].filter(
+      ([path, wanted]) =>
+        !wanted.some((one) => has.get(path)?.includes(one) === true),
+    );
+    if (lacking.length > 0) {
+      const list = lacking
+        .map(([path, wanted]) => `${wanted[0] ?? ""} on ${path}`)
+        .join(", ");
+      throw new LoginFault(
+        `the broker's token lacks ${list}: write the shipped policy to Vault`,
+      );
+    }
+  }
+
+  #hold(own: OwnToken): void {
+    const life = own.ttl === 0 ? Number.POSITIVE_INFINITY : own.ttl * 1000;
+    this.#held = { own, ends: this.#deps.clock.monotonic() + life };
+  }
+
+  /** Renews at two thirds of the token's life, then ever again until it works or the token has ended. */
+  async #keep(stop: AbortSignal): Promise<void> {
+    const { clock, log } = this.#deps;
+    while (!stop.aborted) {
+      await this.#rest(this.#untilRenewal(), stop);
+      for (
+        let attempt = 0;
+        !stop.aborted && !(await this.#renewed());
+        attempt += 1
+      ) {
+        if (this.sealed) {
+          log.error(
+            { attempt },
+            "the broker's Vault token has ended: sealed until a login succeeds",
+          );
+        }
+        await this.#rest(pause(RETRY, attempt, clock), stop);
+      }
+    }
+  }
+
+  #untilRenewal(): number {
+    const left = (this.#held?.ends ?? 0) - this.#deps.clock.monotonic();
+    return Math.min(Math.max((left * 2) / 3, LEAST_REST), 2 ** 31 - 1);
+  }
+
+  /** One try to have a token with a full life again: renewal, or else a new login where the method can repeat one. */
+  async #renewed(): Promise<boolean> {
+    const { api, method, log } = this.#deps;
+    const held = this.#held;
+    try {
+      if (held !== undefined && !this.sealed) {
+        const looked = await api.lookupSelf(held.own.token);
+        const renewed = looked.renewable
+          ? await api.renewSelf(held.own.token)
+          : looked;
+        this.#hold(renewed);
+        // A renewal that comes back short is near the end that nothing moves (max_ttl): log in anew while there is time.
+        if (method.kind === "token" || renewed.ttl * 2 > held.own.ttl) {
+          return true;
+        }
+      }
+    } catch (error) {
+      log.warn({ err: error }, "the broker's Vault token could not be renewed");
+      if (error instanceof VaultRefused) {
+        this.#held = undefined;
+      }
+    }
+    return await this.#again();
+  }
+
+  async #again(): Promise<boolean> {
+    const { method, log } = this.#deps;
+    if (method.kind === "token" && !this.sealed) {
+      // The same token would be looked up again: only its renewal is worth another try.
+      return false;
+    }
+    try {
+      const own = await this.#once();
+      await this.#inspect(own);
+      this.#hold(own);
+      log.info(
+        { method: method.kind, ttl: own.ttl },
+        "logged in to Vault again",
+      );
+      return true;
+    } catch (error) {
+      log.error({ err: error }, "the broker could not log in to Vault again");
+      return false;
+    }
+  }
+
+  async #rest(ms: number, stop: AbortSignal): Promise<void> {
+    this.#wake = new AbortController();
+    try {
+      await this.#deps.clock.sleep(
+        ms,
+        AbortSignal.any([stop, this.#wake.signal]),
+      );
+    } catch {
+      // Woken early, by a doubt or by the stop; the caller's loop looks which.
+    }
+  }
+}

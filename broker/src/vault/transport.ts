@@ -1,0 +1,148 @@
+// The broker's one way to Vault: pooled, bounded, strict about what counts as an answer. Two clients stand on it: the
+// hot calls (mint, revoke, look up) go straight through undici, the rare ones (login, renewal, self-inspection) through
+// node-vault, which is given this transport instead of its own, because its own follows redirects with the token, obeys
+// proxies of the environment and reads without a cap.
+
+import { parseJson, Refusal } from "@vaultbuddy/common";
+import type { Secret } from "@vaultbuddy/common";
+import { request, TransportError } from "@vaultbuddy/common/daemon";
+import { Agent } from "undici";
+
+const MOST_BYTES = 1024 * 1024;
+
+/** One question to Vault. */
+export interface VaultAsk {
+  readonly method: "GET" | "POST" | "PUT" | "LIST" | "DELETE";
+  /** Below `/v1/`, without a leading slash. */
+  readonly path: string;
+  readonly token?: Secret;
+  readonly body?: unknown;
+  /** Seconds; asks for a response-wrapped answer. */
+  readonly wrapTtl?: number;
+  /** Milliseconds; the transport's own default when absent. */
+  readonly timeout?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** What Vault said, once it is known to be Vault's own answer: below 500, JSON or empty. */
+export interface VaultAnswer {
+  readonly status: number;
+  /** Undefined for an empty body. */
+  readonly body: unknown;
+}
+
+export interface TransportOptions {
+  readonly addr: string;
+  readonly namespace: string | undefined;
+  /** PEM of the certificate authority to trust instead of the machine's. */
+  readonly ca: string | undefined;
+  /** Milliseconds each call may take. */
+  readonly timeout: number;
+  readonly connections?: number;
+}
+
+/** A pool of connections to one Vault. */
+export class VaultTransport {
+  readonly #options: TransportOptions;
+  readonly #pool: Agent;
+
+  constructor(options: TransportOptions) {
+    this.#options = options;
+    this.#pool = new Agent({
+      connections: options.connections ?? 64,
+      pipelining: 1,
+      keepAliveTimeout: 30_000,
+      connect: {
+        timeout: options.timeout,
+        ...(options.ca === undefined ? {} : { ca: options.ca }),
+      },
+    });
+  }
+
+  get addr(): string {
+    return this.#options.addr;
+  }
+
+  get namespace(): string | undefined {
+    return this.#options.namespace;
+  }
+
+  /**
+   * Asks once and never again by itself. Throws Refusal `vault_unavailable` when no whole answer came in time, when it
+   * is not Vault's (HTML, truncated, over 1 MiB, a redirect), and for 429, 472, 473 and every 5xx.
+   */
+  async ask(ask: VaultAsk): Promise<VaultAnswer> {
+    const answer = await this.#send(ask);
+    const body = readBody(answer.body);
+    const away =
+      answer.status >= 500 || [429, 472, 473].includes(answer.status);
+    const foreign =
+      answer.status < 200 || (answer.status >= 300 && answer.status < 400);
+    if (away || foreign || body === NOT_JSON) {
+      throw unavailable(
+        `Vault answered ${answer.status}${body === NOT_JSON ? ", not JSON" : ""}`,
+      );
+    }
+    return { status: answer.status, body };
+  }
+
+  async #send(ask: VaultAsk): Promise<{ status: number; body: Buffer }> {
+    const { namespace, addr, timeout } = this.#options;
+    try {
+      return await request({
+        method: ask.method,
+        url: `${addr}/v1/${ask.path}`,
+        headers: {
+          "X-Vault-Request": "true",
+          ...(ask.token === undefined
+            ? {}
+            : { "X-Vault-Token": ask.token.expose() }),
+          ...(ask.wrapTtl === undefined
+            ? {}
+            : { "X-Vault-Wrap-TTL": `${ask.wrapTtl}s` }),
+          ...(namespace === undefined
+            ? {}
+            : { "X-Vault-Namespace": namespace }),
+          ...(ask.body === undefined
+            ? {}
+            : { "Content-Type": "application/json" }),
+        },
+        ...(ask.body === undefined ? {} : { body: JSON.stringify(ask.body) }),
+        timeout: ask.timeout ?? timeout,
+        maxBytes: MOST_BYTES,
+        dispatcher: this.#pool,
+        ...(ask.signal === undefined ? {} : { signal: ask.signal }),
+      });
+    } catch (error) {
+      if (error instanceof TransportError) {
+        throw unavailable(`no whole answer came from Vault (${error.code})`);
+      }
+      throw error;
+    }
+  }
+
+  /** Closes every connection, after what is in flight. */
+  async close(): Promise<void> {
+    await this.#pool.close();
+  }
+}
+
+const NOT_JSON = Symbol("not JSON");
+
+function readBody(bytes: Buffer): unknown {
+  if (bytes.length === 0) {
+    return undefined;
+  }
+  try {
+    return parseJson(bytes, MOST_BYTES);
+  } catch {
+    return NOT_JSON;
+  }
+}
+
+function unavailable(what: string): Refusal<"vault_unavailable"> {
+  return new Refusal(
+    "vault_unavailable",
+    `${what}; nothing was consumed: check Vault's health and the broker's VAULT_ADDR`,
+  );
+}
