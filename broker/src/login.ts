@@ -159,7 +159,7 @@ export class Session {
 
   /** Renews at two thirds of the token's life, then ever again until it works or the token has ended. */
   async #keep(stop: AbortSignal): Promise<void> {
-    const { clock, log } = this.#deps;
+    const { log } = this.#deps;
     while (!stop.aborted) {
       await this.#rest(this.#untilRenewal(), stop);
       for (
@@ -173,9 +173,17 @@ export class Session {
             "the broker's Vault token has ended: sealed until a login succeeds",
           );
         }
-        await this.#rest(pause(RETRY, attempt, clock), stop);
+        await this.#rest(this.#pauseBeforeEnd(attempt), stop);
       }
     }
+  }
+
+  /** Grows like any back-off, but never so far that the token ends during it without another try. */
+  #pauseBeforeEnd(attempt: number): number {
+    const { clock } = this.#deps;
+    const left = (this.#held?.ends ?? 0) - clock.monotonic();
+    const grown = pause(RETRY, attempt, clock);
+    return left > 0 ? Math.min(grown, Math.max(left / 3, LEAST_REST)) : grown;
   }
 
   #untilRenewal(): number {
