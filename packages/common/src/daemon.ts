@@ -1,7 +1,7 @@
 // The door of what only the long-running daemons share, with the libraries it brings: logs, requests, flags, stopping.
 
-export { request, TransportError } from "./http.ts";
-export type { Answer, Ask } from "./http.ts";
+export { openConnections, request, TransportError } from "./http.ts";
+export type { Answer, Ask, Connections } from "./http.ts";
 export { describeError, logLevels, openLog } from "./log.ts";
 export type { Log, LogLevel } from "./log.ts";
 export { addSettings, readSettings, SettingsError } from "./settings.ts";

@@ -1,7 +1,7 @@
 // The one way out to another server for the daemons: a deadline, a cap on what is read, no redirect, no proxy from the
 // environment. Whoever needs a pool of connections passes its dispatcher.
 
-import { request as send } from "undici";
+import { Agent, request as send } from "undici";
 import type { Dispatcher } from "undici";
 
 /** Something went wrong between us and a server, before there was a whole answer. Holds no part of what was sent. */
@@ -35,6 +35,29 @@ export interface Answer {
   readonly status: number;
   readonly headers: Record<string, string | string[] | undefined>;
   readonly body: Buffer;
+}
+
+/** How connections to one kind of server are kept. Times in milliseconds. */
+export interface Connections {
+  /** How many may be open to one origin at once. */
+  readonly perOrigin: number;
+  readonly connectTimeout: number;
+  /** Certificates to trust instead of the system's, as PEM. */
+  readonly ca?: string | undefined;
+}
+
+/** Kept-alive connections for {@link request}. Deadlines are the request's own: undici's silent ones are off. */
+export function openConnections(options: Connections): Dispatcher {
+  return new Agent({
+    connections: options.perOrigin,
+    pipelining: 1,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connect: {
+      timeout: options.connectTimeout,
+      ...(options.ca === undefined ? {} : { ca: options.ca }),
+    },
+  });
 }
 
 /** Sends one request and reads the whole answer. Throws {@link TransportError}. Follows nothing, retries nothing. */
