@@ -1,6 +1,13 @@
-// What a task definition family may have: the rules of the policy document, as the flow sees them.
+// What a task definition family may have: the policy document, checked whole when it is loaded and matched on facts
+// from ECS. A document with one fault gives no policy at all, because half a policy is a policy nobody has written.
 
+import { ecsName, ShapeError } from "@vaultbuddy/common";
 import type { SecretPlan } from "@vaultbuddy/common";
+import { globsIntersect, literalLength, matchesGlob } from "./policy/glob.ts";
+import { doubledKeys, placeOfSyntaxError } from "./policy/json.ts";
+import { Reader } from "./policy/reader.ts";
+import type { Require } from "./policy/require.ts";
+import { readPattern, readRule } from "./policy/rule.ts";
 
 /** One rule of the policy document, with every default filled in. Durations in seconds unless said. */
 export interface Rule {
@@ -24,4 +31,142 @@ export interface Rule {
   /** Fresh tokens for a container that ECS restarted in place; minInterval in milliseconds. */
   readonly restart:
     { readonly max: number; readonly minInterval: number } | undefined;
+}
+
+/** A rule with what only the judgement needs to know of it. */
+export interface PolicyRule extends Rule {
+  readonly require: Require;
+  readonly listener: "proven" | "unproven";
+  /** The most tokens one task may pull; undefined means none. */
+  readonly multiFetchLimit: number | undefined;
+}
+
+/** A policy document that has no fault. */
+export interface Policy {
+  /** In the order of the document. */
+  readonly rules: readonly PolicyRule[];
+  /**
+   * The one rule for a container: a rule with a container beats one without, an exact one beats a pattern, more
+   * literal characters beat fewer. Undefined means denied.
+   */
+  match(family: string, container: string): PolicyRule | undefined;
+}
+
+/** All that is wrong with a policy document, each fault with its place. */
+export class PolicyError extends Error {
+  override readonly name = "PolicyError";
+  readonly ours = true;
+  readonly faults: readonly string[];
+
+  constructor(source: string, faults: readonly string[]) {
+    super(
+      `the policy in ${source} has ${faults.length} fault(s):\n${faults.map((f) => `  ${f}`).join("\n")}`,
+    );
+    this.faults = faults;
+  }
+}
+
+const MOST_BYTES = 1024 * 1024;
+const MOST_RULES = 2000;
+
+/** Reads a policy document. `source` says in messages where it came from. Throws {@link PolicyError} with all faults. */
+export function loadPolicy(text: string, source: string): Policy {
+  const faults: string[] = [];
+  const rules = readRules(text, faults);
+  if (faults.length === 0) {
+    faults.push(...ambiguities(rules));
+  }
+  if (faults.length > 0) {
+    throw new PolicyError(source, faults);
+  }
+  return { rules, match: matcher(rules) };
+}
+
+function readRules(text: string, faults: string[]): PolicyRule[] {
+  const document = readDocument(text, faults);
+  const reader =
+    faults.length === 0 ? Reader.open(document, "", faults) : undefined;
+  if (reader === undefined) {
+    return [];
+  }
+  if (reader.names.length > MOST_RULES) {
+    faults.push(`the document: must have at most ${MOST_RULES} rules`);
+    return [];
+  }
+  const rules: PolicyRule[] = [];
+  for (const key of reader.names) {
+    const rule = readRule(checkedPattern(key, faults), reader.object(key));
+    if (rule !== undefined) {
+      rules.push(rule);
+    }
+  }
+  faults.push(
+    ...doubledKeys(text).map(
+      ({ at, line }) =>
+        `${at}: stands in the document twice, the second time in line ${line}`,
+    ),
+  );
+  return rules;
+}
+
+function readDocument(text: string, faults: string[]): unknown {
+  if (text.length > MOST_BYTES) {
+    faults.push(`the document: must be at most ${MOST_BYTES} bytes`);
+    return undefined;
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    faults.push(
+      `the document: is not JSON, as ${placeOfSyntaxError(text, error)} shows`,
+    );
+    return undefined;
+  }
+}
+
+function checkedPattern(key: string, faults: string[]): string {
+  try {
+    return readPattern(key);
+  } catch (error) {
+    if (!(error instanceof ShapeError)) {
+      throw error;
+    }
+    faults.push(error.message);
+    return key;
+  }
+}
+
+/** Pairs of patterns of one rank that some name matches both of: neither would be the rule. */
+function ambiguities(rules: readonly PolicyRule[]): string[] {
+  const ranks = Map.groupBy(
+    rules.filter((rule) => rule.pattern.includes("*")),
+    ({ pattern }) => `${pattern.includes("/")} ${literalLength(pattern)}`,
+  );
+  return [...ranks.values()].flatMap((rank) =>
+    rank.flatMap((left, index) =>
+      rank
+        .slice(index + 1)
+        .filter((right) =>
+          globsIntersect(left.pattern, right.pattern, ecsName.max),
+        )
+        .map(
+          (right) =>
+            `${right.pattern}: can match the same name as ${left.pattern}, and neither is more exact`,
+        ),
+    ),
+  );
+}
+
+function matcher(rules: readonly PolicyRule[]): Policy["match"] {
+  const exact = new Map(
+    rules
+      .filter((rule) => !rule.pattern.includes("*"))
+      .map((rule) => [rule.pattern, rule]),
+  );
+  const patterns = rules
+    .filter((rule) => rule.pattern.includes("*"))
+    .toSorted((a, b) => literalLength(b.pattern) - literalLength(a.pattern));
+  const best = (name: string): PolicyRule | undefined =>
+    exact.get(name) ?? patterns.find((rule) => matchesGlob(rule.pattern, name));
+  return (family, container) => best(`${family}/${container}`) ?? best(family);
 }
