@@ -152,6 +152,15 @@ class DockerEngine implements Engine {
     );
   }
 
+  async createVolume(
+    name: string,
+    labels: Readonly<Record<string, string>>,
+  ): Promise<void> {
+    await call(
+      this.#docker.createVolume({ Name: name, Labels: { ...labels } }),
+    );
+  }
+
   async watch(
     labels: Readonly<Record<string, string>>,
     onEvent: (event: EngineEvent) => void,
@@ -193,6 +202,15 @@ class DockerEngine implements Engine {
     for (const { Id } of containers) await this.remove(Id);
     const networks = await call(this.#docker.listNetworks({ filters }));
     for (const { Id } of networks) await this.removeNetwork(Id);
+    const volumes = await call(
+      this.#docker.listVolumes({ filters: JSON.stringify(filters) }),
+    );
+    for (const { Name } of volumes.Volumes) {
+      await call(this.#docker.getVolume(Name).remove()).then(
+        undefined,
+        ignoring("absent"),
+      );
+    }
     const images =
       options.images === true
         ? await call(this.#docker.listImages({ filters }))

@@ -157,13 +157,18 @@ export interface Engine {
     labels: Readonly<Record<string, string>>,
   ): Promise<NetworkFacts>;
   removeNetwork(id: string): Promise<void>;
+  /** A volume that containers mount by this name; making one that is there is no error. */
+  createVolume(
+    name: string,
+    labels: Readonly<Record<string, string>>,
+  ): Promise<void>;
   /** Tells of containers that carry all these labels until the signal; reconnects by itself. */
   watch(
     labels: Readonly<Record<string, string>>,
     onEvent: (event: EngineEvent) => void,
     signal: AbortSignal,
   ): Promise<void>;
-  /** Removes containers and networks with this label (`key=value`); with `images` the images too. Answers how many. */
+  /** Removes containers, networks and volumes with this label (`key=value`); with `images` the images too. Answers how many. */
   removeLabelled(
     label: string,
     options?: { readonly images?: boolean },

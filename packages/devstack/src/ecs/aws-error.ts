@@ -1,0 +1,33 @@
+// The errors ECS answers with. Codes and sentences are AWS's own where they are known from its reference or from what
+// people were answered; the door turns one into JSON for ECS and into XML for EC2.
+
+/** A refusal in AWS's terms. `code` is the exception's name in ECS's JSON. */
+export class AwsError extends Error {
+  override readonly name = "AwsError";
+  readonly code: string;
+  readonly status: number;
+
+  constructor(code: string, message: string, status = 400) {
+    super(message);
+    this.code = code;
+    this.status = status;
+  }
+}
+
+/** ECS's word for nearly everything that is wrong with a request. */
+export function invalidParameter(message: string): AwsError {
+  return new AwsError("InvalidParameterException", message);
+}
+
+/** What RegisterTaskDefinition and RunTask say of a definition they don't like. */
+export function clientException(message: string): AwsError {
+  return new AwsError("ClientException", message);
+}
+
+export function clusterNotFound(): AwsError {
+  return new AwsError("ClusterNotFoundException", "Cluster not found.");
+}
+
+export function throttled(): AwsError {
+  return new AwsError("ThrottlingException", "Rate exceeded");
+}
