@@ -127,13 +127,16 @@ async function sendOnce(
     `http://${channel.secure ? "container" : "container.plain"}`,
     {
       connect: (_options, callback) => {
+      // Not at once: undici loses a socket that is handed over before its own call to connect has returned.
+      queueMicrotask(() => {
         if (channel.socket.destroyed) {
           callback(new Error("the channel has died"), null);
         } else {
           callback(null, channel.socket);
         }
-      },
-      headersTimeout: 0,
+      });
+    },
+    headersTimeout: 0,
       bodyTimeout: 0,
     },
   );

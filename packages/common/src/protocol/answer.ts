@@ -95,7 +95,8 @@ function parseProblem<Code extends string>(
     // Unknown members are allowed here and only here: RFC 9457 section 3.2 lets a server add them.
     const fields = new Fields(parseJson(bytes, ANSWER_BYTES));
     const code = fields.oneOf("code", Object.keys(codes) as Code[]);
-    const detail = fields.optionalText("detail", { max: 2000 }) ?? "";
+    const written = fields.take("detail");
+    const detail = typeof written === "string" ? written.slice(0, 2000) : "";
     return {
       code,
       detail,
