@@ -90,7 +90,7 @@ async function run(
     keys: [key],
     vault: { addr: "https://vault:8200", namespace: undefined, ca: undefined },
     reconnect: () => open(port),
-    fresh: () => Promise.resolve(),
+    fresh: () => undefined,
     ...more,
   };
   const signed = writeSigned(claimOn(vouchedFor()), wrapped, deps);
@@ -171,7 +171,11 @@ test("silence ends with the signal", async () => {
 test("nothing is sent when the claim is no longer fresh", async () => {
   const { port, bodies } = await container(say(200, receipt));
   await expect(
-    run(port, { fresh: () => Promise.reject(new Error("lost")) }),
+    run(port, {
+      fresh: () => {
+        throw new Error("lost");
+      },
+    }),
   ).rejects.toThrow("lost");
   expect(bodies).toEqual([]);
 });

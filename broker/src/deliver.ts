@@ -42,7 +42,7 @@ export interface DeliverDeps {
   /** Opens another channel when the first has died. Throws when `signal` aborts first. */
   readonly reconnect: (signal: AbortSignal) => Promise<Channel>;
   /** Throws unless the claim is still ours: asked before each send. */
-  readonly fresh: () => Promise<void>;
+  readonly fresh: () => void;
 }
 
 const RETRY = { first: 50, most: 1000 };
@@ -97,7 +97,7 @@ export async function deliver(
   try {
     for (let attempt = 0; !signal.aborted; attempt += 1) {
       channel ??= await deps.reconnect(signal);
-      await deps.fresh();
+      deps.fresh();
       const outcome = await sendOnce(channel, signed, expected, signal);
       if (outcome !== undefined) {
         return outcome;
@@ -127,16 +127,16 @@ async function sendOnce(
     `http://${channel.secure ? "container" : "container.plain"}`,
     {
       connect: (_options, callback) => {
-      // Not at once: undici loses a socket that is handed over before its own call to connect has returned.
-      queueMicrotask(() => {
-        if (channel.socket.destroyed) {
-          callback(new Error("the channel has died"), null);
-        } else {
-          callback(null, channel.socket);
-        }
-      });
-    },
-    headersTimeout: 0,
+        // Not at once: undici loses a socket that is handed over before its own call to connect has returned.
+        queueMicrotask(() => {
+          if (channel.socket.destroyed) {
+            callback(new Error("the channel has died"), null);
+          } else {
+            callback(null, channel.socket);
+          }
+        });
+      },
+      headersTimeout: 0,
       bodyTimeout: 0,
     },
   );

@@ -2,9 +2,10 @@
 
 import { Secret } from "@vaultbuddy/common";
 import { expect, test } from "vitest";
-import { mint } from "./mint.ts";
+import { madeNothing, mint } from "./mint.ts";
 import type { MintDeps } from "./mint.ts";
 import { claimOn, rule, vouchedFor } from "./testing.ts";
+import { VaultAway } from "./vault/transport.ts";
 import type { VaultAsk } from "./vault/transport.ts";
 
 const info = {
@@ -112,4 +113,29 @@ test("Vault's refusal is told with the role, and the session is made to look", a
     /role vaultbuddy \(403\)/,
   );
   expect(refusals).toEqual([403]);
+});
+
+test("it is told apart whether a failed mint certainly made nothing", async () => {
+  const failures = await Promise.all(
+    [
+      asking(403, { errors: [] }).deps,
+      asking(200, {}).deps,
+      {
+        ...asking(200, {}).deps,
+        vault: { ask: () => Promise.reject(new VaultAway("sealed", true)) },
+      },
+      {
+        ...asking(200, {}).deps,
+        vault: { ask: () => Promise.reject(new VaultAway("lost", false)) },
+      },
+    ].map((deps) =>
+      mint(claimOn(vouchedFor()), deps).catch((error: unknown) => error),
+    ),
+  );
+  expect(failures.map((error) => madeNothing(error))).toEqual([
+    true,
+    false,
+    true,
+    false,
+  ]);
 });

@@ -5,6 +5,7 @@
 
 import { Fields, Refusal, Secret } from "@vaultbuddy/common";
 import type { Claim } from "./claim.ts";
+import { VaultAway } from "./vault/transport.ts";
 import type { VaultAnswer, VaultAsk } from "./vault/transport.ts";
 
 /** How long a token outlives its wrapping when nobody renews it, in seconds. */
@@ -40,6 +41,18 @@ export interface MintDeps {
   ) => void;
 }
 
+/** Vault answered that it makes no such token: the role, its policies or the broker's own policy want mending. */
+class MintRefused extends Refusal<"vault_unavailable"> {}
+
+/** Whether a failed mint certainly made nothing, so that it need not count against the container. */
+export function madeNothing(error: unknown): boolean {
+  return (
+    error instanceof MintRefused ||
+    (error instanceof VaultAway && error.didNothing) ||
+    (error instanceof Refusal && error.code === "sealed")
+  );
+}
+
 /** Has Vault make the token. Throws Refusal `vault_unavailable` or `sealed`. */
 export async function mint(claim: Claim, deps: MintDeps): Promise<Wrapped> {
   const { rule } = claim.task;
@@ -70,7 +83,7 @@ export async function mint(claim: Claim, deps: MintDeps): Promise<Wrapped> {
   });
   if (answer.status !== 200) {
     deps.refused(answer.status, { role, policies: rule.policies });
-    throw new Refusal(
+    throw new MintRefused(
       "vault_unavailable",
       `Vault refused to make a token through the role ${role} (${answer.status}): check that the role exists, allows ` +
         "the rule's policies, and that the broker's own policy covers it",

@@ -41,6 +41,32 @@ export interface TransportOptions {
   readonly connections?: number;
 }
 
+/** No answer of Vault's own came, or one that says it is away. */
+export class VaultAway extends Refusal<"vault_unavailable"> {
+  /** Whether it is certain that Vault did nothing: the request never left, or Vault itself turned it away. */
+  readonly didNothing: boolean;
+
+  constructor(what: string, didNothing: boolean) {
+    super(
+      "vault_unavailable",
+      `${what}: check Vault's health and the broker's VAULT_ADDR; ask again`,
+    );
+    this.didNothing = didNothing;
+  }
+}
+
+/** How Vault itself says that it does nothing now: rate limit, standby, sealed. */
+const TURNED_AWAY = [429, 472, 473, 503];
+/** Failures before a request can have left. */
+const NEVER_LEFT = [
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "UND_ERR_CONNECT_TIMEOUT",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+];
+
 /** A pool of connections to one Vault. */
 export class VaultTransport {
   readonly #options: TransportOptions;
@@ -68,19 +94,19 @@ export class VaultTransport {
   }
 
   /**
-   * Asks once and never again by itself. Throws Refusal `vault_unavailable` when no whole answer came in time, when it
-   * is not Vault's (HTML, truncated, over 1 MiB, a redirect), and for 429, 472, 473 and every 5xx.
+   * Asks once and never again by itself. Throws {@link VaultAway} when no whole answer came in time, when it is not
+   * Vault's (HTML, truncated, over 1 MiB, a redirect), and for 429, 472, 473 and every 5xx.
    */
   async ask(ask: VaultAsk): Promise<VaultAnswer> {
     const answer = await this.#send(ask);
     const body = readBody(answer.body);
-    const away =
-      answer.status >= 500 || [429, 472, 473].includes(answer.status);
+    const turnedAway = TURNED_AWAY.includes(answer.status);
     const foreign =
       answer.status < 200 || (answer.status >= 300 && answer.status < 400);
-    if (away || foreign || body === NOT_JSON) {
-      throw unavailable(
+    if (turnedAway || foreign || answer.status >= 500 || body === NOT_JSON) {
+      throw new VaultAway(
         `Vault answered ${answer.status}${body === NOT_JSON ? ", not JSON" : ""}`,
+        turnedAway && body !== NOT_JSON,
       );
     }
     return { status: answer.status, body };
@@ -115,7 +141,10 @@ export class VaultTransport {
       });
     } catch (error) {
       if (error instanceof TransportError) {
-        throw unavailable(`no whole answer came from Vault (${error.code})`);
+        throw new VaultAway(
+          `no whole answer came from Vault (${error.code})`,
+          NEVER_LEFT.includes(error.code),
+        );
       }
       throw error;
     }
@@ -138,11 +167,4 @@ function readBody(bytes: Buffer): unknown {
   } catch {
     return NOT_JSON;
   }
-}
-
-function unavailable(what: string): Refusal<"vault_unavailable"> {
-  return new Refusal(
-    "vault_unavailable",
-    `${what}; nothing was consumed: check Vault's health and the broker's VAULT_ADDR`,
-  );
 }

@@ -1,0 +1,328 @@
+// A notice becomes a delivered token, or a refusal. Read this first: every step is a call in steps(), in order, and what
+// each failure undoes stands beside it.
+
+import { isNoticeRefusal, noticeCodes, Refusal } from "@vaultbuddy/common";
+import type {
+  Clock,
+  Delivered,
+  FamilyKey,
+  Notice,
+  NoticeCode,
+  NoticeRefusal,
+} from "@vaultbuddy/common";
+import type { Log } from "@vaultbuddy/common/daemon";
+import { refusalFor } from "./claim.ts";
+import type { Claim, Claims, Standing } from "./claim.ts";
+import { connect } from "./connect.ts";
+import type { Channel, ConnectDeps, Dial } from "./connect.ts";
+import { deliver, writeSigned } from "./deliver.ts";
+import type { DeliverDeps, Outcome } from "./deliver.ts";
+import { madeNothing, mint } from "./mint.ts";
+import type { MintDeps, Wrapped } from "./mint.ts";
+import type { Rule } from "./policy.ts";
+import type { Vouched } from "./validate.ts";
+
+export interface BrokerDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly claims: Claims;
+  /** Throws Refusal `cluster_not_allowed`; asks nobody. */
+  readonly allow: (notice: Notice) => void;
+  /** The restart rule of a container whose family is already known; undefined when no rule matches any more. */
+  readonly restartRule: (family: string, container: string) => Rule["restart"];
+  /** Asks ECS, and waits for what is not yet so. Throws Refusal. */
+  readonly vouch: (
+    notice: Notice,
+    source: string,
+    standing: Standing,
+    signal: AbortSignal,
+  ) => Promise<Vouched>;
+  /** The active keys of a family. */
+  readonly keysOf: (account: string, family: string) => readonly FamilyKey[];
+  readonly channel: ConnectDeps;
+  readonly mint: MintDeps;
+  readonly delivered: DeliverDeps["vault"];
+  /** Milliseconds from a notice to its receipt. */
+  readonly deliveryTimeout: number;
+}
+
+/** How many handoffs may be under way at once. */
+const MOST_IN_FLIGHT = 10_000;
+/** A delivery is given up this long before its wrapping token ends, in milliseconds. */
+const BEFORE_WRAP_ENDS = 2000;
+
+/** What is known of a handoff as it goes, for its one line in the log. */
+interface Trail {
+  step: "validate" | "claim" | "connect" | "mint" | "deliver" | "done";
+  family?: string;
+  readonly ms: Record<string, number>;
+}
+
+/** The flow. One instance a process. */
+export class Broker {
+  readonly #deps: BrokerDeps;
+  readonly #inFlight = new Map<string, Promise<Delivered>>();
+  readonly #cutShort = new AbortController();
+
+  constructor(deps: BrokerDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Hands a container its token. Notices for the same container share one handoff, which goes on when a caller leaves.
+   * Throws Refusal.
+   */
+  handOff(notice: Notice, source: string): Promise<Delivered> {
+    const key = `${notice.task.arn}|${notice.containerName}|${notice.containerId}`;
+    const running = this.#inFlight.get(key);
+    if (running !== undefined) {
+      return running;
+    }
+    if (this.#inFlight.size >= MOST_IN_FLIGHT) {
+      return Promise.reject(
+        new Refusal(
+          "rate_limited",
+          "too many handoffs are under way: ask again soon",
+        ),
+      );
+    }
+    const work = this.#run(notice, source).finally(() =>
+      this.#inFlight.delete(key),
+    );
+    this.#inFlight.set(key, work);
+    return work;
+  }
+
+  /** Waits for what is in flight, at most `ms`; then cuts it short, which releases or revokes. */
+  async drain(ms: number): Promise<void> {
+    const all = (): Promise<unknown> =>
+      Promise.allSettled(this.#inFlight.values());
+    const late = new AbortController();
+    await Promise.race([
+      all().finally(() => late.abort(new Error("drained"))),
+      this.#deps.clock.sleep(ms, late.signal).catch(() => undefined),
+    ]);
+    this.#cutShort.abort(new Error("the broker stops"));
+    await all();
+  }
+
+  async #run(notice: Notice, source: string): Promise<Delivered> {
+    const { clock, deliveryTimeout } = this.#deps;
+    const started = clock.monotonic();
+    const trail: Trail = { step: "validate", ms: {} };
+    const signal = AbortSignal.any([
+      this.#cutShort.signal,
+      AbortSignal.timeout(deliveryTimeout),
+    ]);
+    try {
+      const delivered = await this.#steps(notice, source, trail, signal);
+      trail.step = "done";
+      this.#tell(notice, trail, started, undefined);
+      return delivered;
+    } catch (error) {
+      this.#tell(notice, trail, started, error);
+      throw error;
+    }
+  }
+
+  async #steps(
+    notice: Notice,
+    source: string,
+    trail: Trail,
+    signal: AbortSignal,
+  ): Promise<Delivered> {
+    const { claims } = this.#deps;
+    const task = await this.#timed(trail, "validate", () =>
+      this.#validate(notice, source, signal),
+    );
+    trail.family = task.family;
+    const taken = await this.#timed(trail, "claim", () =>
+      claims.take(task, signal),
+    );
+    if ("joined" in taken) {
+      return taken.joined;
+    }
+    const { claim } = taken;
+    const dial = this.#dial(task);
+    // Nothing is minted, and no earlier token revoked, before the channel to the container stands.
+    const channel = await this.#timed(trail, "connect", () =>
+      connect(dial, this.#deps.channel, signal),
+    ).catch(async (error: unknown) => {
+      throw await claims.release(claim, refusalOf(error));
+    });
+    try {
+      const wrapped = await this.#timed(trail, "mint", () => this.#mint(claim));
+      const outcome = await this.#timed(trail, "deliver", () =>
+        this.#deliver(claim, wrapped, channel, dial, signal),
+      );
+      if (outcome.kind !== "received") {
+        throw failure(outcome);
+      }
+      await claims.delivered(claim);
+      return { outcome: "delivered", deliveryId: claim.deliveryId };
+    } catch (error) {
+      throw await claims.undo(claim, refusalOf(error));
+    } finally {
+      channel.close();
+    }
+  }
+
+  async #validate(
+    notice: Notice,
+    source: string,
+    signal: AbortSignal,
+  ): Promise<Vouched> {
+    const { allow, claims, clock, restartRule, vouch } = this.#deps;
+    allow(notice);
+    const standing = await claims.standing({
+      taskArn: notice.task.arn,
+      containerName: notice.containerName,
+      containerId: notice.containerId,
+    });
+    // Cheap, before ECS is asked: most repeated notices end here.
+    if (standing.family !== undefined) {
+      const rule = restartRule(standing.family, notice.containerName);
+      const refusal = refusalFor(standing, rule, clock.now());
+      if (refusal !== undefined) {
+        throw refusal;
+      }
+    }
+    return await vouch(notice, source, standing, signal);
+  }
+
+  #dial(task: Vouched): Dial {
+    const keys = this.#deps.keysOf(task.account, task.family);
+    return { ...task.dial, keys, plain: task.plain };
+  }
+
+  async #mint(claim: Claim): Promise<Wrapped> {
+    const { claims, clock } = this.#deps;
+    await claims.minting(claim);
+    const wrapped = await mint(claim, this.#deps.mint).catch(
+      async (error: unknown) => {
+        // Somebody else's outage must not use up the container's tries.
+        throw madeNothing(error)
+          ? await claims.release(claim, refusalOf(error))
+          : error;
+      },
+    );
+    const now = clock.now();
+    await claims.minted(claim, {
+      accessor: wrapped.accessor,
+      wrapAccessor: wrapped.wrapAccessor,
+      wrapExpires: now + wrapped.wrapTtl * 1000,
+      tokenExpires: now + wrapped.firstTtl * 1000,
+      creationPath: wrapped.creationPath,
+    });
+    return wrapped;
+  }
+
+  async #deliver(
+    claim: Claim,
+    wrapped: Wrapped,
+    channel: Channel,
+    dial: Dial,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const {
+      claims,
+      clock,
+      channel: connecting,
+      delivered,
+      keysOf,
+    } = this.#deps;
+    const deps: DeliverDeps = {
+      clock,
+      keys: keysOf(claim.task.account, claim.task.family),
+      vault: delivered,
+      reconnect: (until) => connect(dial, connecting, until),
+      fresh: () => {
+        claims.fresh(claim);
+      },
+    };
+    const signed = writeSigned(claim, wrapped, deps);
+    await claims.sending(claim);
+    const life = AbortSignal.timeout(
+      Math.max(wrapped.wrapTtl * 1000 - BEFORE_WRAP_ENDS, 500),
+    );
+    return await deliver(
+      channel,
+      signed,
+      { jti: claim.deliveryId, accessor: wrapped.accessor },
+      deps,
+      AbortSignal.any([signal, life]),
+    );
+  }
+
+  async #timed<Value>(
+    trail: Trail,
+    step: Trail["step"],
+    work: () => Promise<Value>,
+  ): Promise<Value> {
+    const { clock } = this.#deps;
+    const started = clock.monotonic();
+    trail.step = step;
+    try {
+      return await work();
+    } finally {
+      trail.ms[step] = Math.round((clock.monotonic() - started) * 10) / 10;
+    }
+  }
+
+  /** One line a handoff, with the same fields whether it succeeded or not. */
+  #tell(notice: Notice, trail: Trail, started: number, error: unknown): void {
+    const { clock, log } = this.#deps;
+    const code = error === undefined ? undefined : refusalOf(error).code;
+    const fields = {
+      task: notice.task.arn,
+      container: notice.containerName,
+      containerId: notice.containerId,
+      family: trail.family,
+      step: trail.step,
+      code: code ?? "delivered",
+      ms: Math.round((clock.monotonic() - started) * 10) / 10,
+      steps: trail.ms,
+      ...(error === undefined ? {} : { err: error }),
+    };
+    log[code === undefined ? "info" : noticeCodes[code].level](
+      fields,
+      "handoff",
+    );
+  }
+}
+
+/** Any failure as one of the closed codes. What is none of them is a fault of ours, about which nothing is known. */
+function refusalOf(error: unknown): NoticeRefusal {
+  if (isNoticeRefusal(error)) {
+    return error;
+  }
+  return new Refusal<NoticeCode>(
+    "ledger_unavailable",
+    "the handoff failed in a way the broker does not know: see its log",
+    {
+      cause: error,
+    },
+  );
+}
+
+function failure(
+  outcome: Exclude<Outcome, { kind: "received" }>,
+): NoticeRefusal {
+  switch (outcome.kind) {
+    case "refused":
+      return new Refusal(
+        "delivery_refused",
+        `the container refused the delivery: ${outcome.code}`,
+      );
+    case "foreign":
+      return new Refusal(
+        "delivery_refused",
+        "whoever answered is no entrypoint that opened this token: check what else holds the family's key",
+      );
+    case "silent":
+      return new Refusal(
+        "delivery_timeout",
+        "the container took the delivery and gave no receipt in time: check that it reaches Vault",
+      );
+  }
+}
