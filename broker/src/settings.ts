@@ -14,7 +14,7 @@ import {
 } from "@vaultbuddy/common";
 import { logLevels } from "@vaultbuddy/common/daemon";
 import type { SettingTable } from "@vaultbuddy/common/daemon";
-import { parseClusterPattern } from "./validate.ts";
+import { parseClusterPattern } from "./policy/cluster.ts";
 
 const secret = (text: string): Secret => new Secret(text);
 

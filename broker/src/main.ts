@@ -1,0 +1,71 @@
+#!/usr/bin/env node
+// The broker's process: arguments, environment, signals and exit codes. Nothing is decided here.
+
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { systemClock } from "@vaultbuddy/common";
+import {
+  addSettings,
+  openLog,
+  readSettings,
+  stopSignal,
+} from "@vaultbuddy/common/daemon";
+import { Command } from "commander";
+import { readConfig } from "./config.ts";
+import { deriveForContainer, deriveSettings, generateMaster } from "./keys.ts";
+import { serve } from "./serve.ts";
+import { serveSettings } from "./settings.ts";
+
+/** How long a stop may take, in milliseconds: ECS sends SIGKILL after 30 s. */
+const STOP_MS = 25_000;
+
+const readFile = (path: string): string => readFileSync(path, "utf8");
+const print = (line: string): void => {
+  process.stdout.write(`${line}\n`);
+};
+
+const program = new Command("vaultbuddy-broker").description(
+  "Checks with ECS what agents report, and hands started containers a wrapped Vault token.",
+);
+
+const serving = program.command("serve").description("run the broker");
+addSettings(serving, serveSettings);
+serving.action(async () => {
+  const config = readConfig(serving, process.env, readFile);
+  const log = openLog("vaultbuddy-broker", config.logLevel, process.stdout);
+  const stop = stopSignal(process, () => process.exit(1));
+  await serve(config, { clock: systemClock, log, randomBytes }, stop, STOP_MS);
+});
+
+const keys = program
+  .command("keys")
+  .description("make master keys and derive families' keys");
+keys
+  .command("generate")
+  .description("print a new master key")
+  .action(() => print(generateMaster(randomBytes)));
+const derive = keys
+  .command("derive")
+  .description("print the key that containers of one family hold");
+addSettings(derive, deriveSettings);
+derive.action(() => {
+  const { masterFile, account, family } = readSettings(
+    deriveSettings,
+    derive,
+    process.env,
+  );
+  print(deriveForContainer(readFile(masterFile), account, family));
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  // Ours tell what to do; anything else is a fault of the program, whose message may quote what it was given.
+  const ours =
+    error instanceof Error &&
+    (Reflect.get(error, "ours") === true || error instanceof RangeError);
+  process.stderr.write(
+    `vaultbuddy-broker: ${ours ? error.message : String(error instanceof Error ? error.stack : error)}\n`,
+  );
+  process.exitCode = 1;
+}
