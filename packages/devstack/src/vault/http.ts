@@ -1,0 +1,207 @@
+// Vault's stand-in, its HTTP listener: bytes become a request of the core, the core's answer becomes bytes, with the
+// statuses and headers of Vault's own listener. Faults set by a story strike here, around the work.
+
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Audit } from "./audit.ts";
+import type { Core } from "./core.ts";
+import { Refusal } from "./fault.ts";
+import type { FaultRule, Faults } from "./faults.ts";
+import {
+  decodePath,
+  readBody,
+  readRequest,
+  requestFor,
+  splitOnce,
+  tokenOf,
+} from "./http-request.ts";
+import type { Exchange } from "./http-request.ts";
+import { listMethod } from "./methods.ts";
+import { render, renderErrors } from "./render.ts";
+import type { Rendered } from "./render.ts";
+import type { Seal } from "./seal.ts";
+
+export interface Listener {
+  readonly core: Core;
+  readonly seal: Seal;
+  readonly audit: Audit;
+  readonly faults: Faults;
+  /** Calls back once the time is over; a server that closes forgets about it. */
+  readonly later: (ms: number, then: () => void) => void;
+}
+
+/** Serves one HTTP exchange. */
+export async function serve(
+  listener: Listener,
+  incoming: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const method =
+    incoming.method === listMethod ? "LIST" : (incoming.method ?? "");
+  const [rawPath, rawQuery] = splitOnce(incoming.url ?? "", "?");
+  const path = decodePath(rawPath);
+  const rule = listener.faults.take(method, path?.replace(/^\/v1\//, "") ?? "");
+  if (rule?.kind === "hang") return;
+  if (rule?.kind === "drop" && rule.when === "before") {
+    incoming.socket.destroy();
+    return;
+  }
+  const text = await readBody(incoming);
+  const done = answer(
+    listener,
+    { incoming, method, path, query: new URLSearchParams(rawQuery), text },
+    rule,
+  );
+  if (rule?.kind === "drop") {
+    incoming.socket.destroy();
+    return;
+  }
+  const finish = (): void =>
+    send(response, method === "HEAD", done, text === undefined, rule);
+  if (rule?.kind === "delay") listener.later(rule.ms, finish);
+  else finish();
+}
+
+function answer(
+  listener: Listener,
+  exchange: Exchange,
+  rule: FaultRule | undefined,
+): Rendered {
+  const { core, audit } = listener;
+  const { incoming, method, path } = exchange;
+  const entry = {
+    time: core.now(),
+    method,
+    path: path?.replace(/^\/v1\//, "") ?? "",
+    ...(rule !== undefined && { fault: rule.kind }),
+  };
+  if (rule?.kind === "answer") {
+    audit.add({ ...entry, status: rule.status });
+    return { status: rule.status, body: rule.body };
+  }
+  const caller = core.tokens.find(tokenOf(incoming), true)?.accessor;
+  const notes: Notes = {};
+  const rendered = work(listener, exchange, notes);
+  audit.add({
+    ...entry,
+    status: rendered.status,
+    ...(caller !== undefined && { accessorOfCaller: caller }),
+    ...notes,
+  });
+  return rendered;
+}
+
+/** What the work leaves for the audit. */
+interface Notes {
+  tokenAccessorCreated?: string;
+  wrappingAccessorCreated?: string;
+  wrapTtl?: number;
+}
+
+function work(listener: Listener, exchange: Exchange, notes: Notes): Rendered {
+  const { path } = exchange;
+  if (path === undefined) return renderErrors(400, []);
+  if (!path.startsWith("/v1/")) return renderErrors(404, []);
+  const name = path.slice("/v1/".length);
+  return (
+    beforeMounts(listener, exchange, name) ??
+    throughCore(listener, exchange, name, notes)
+  );
+}
+
+/** The paths that Vault's listener answers itself, sealed or not. */
+function beforeMounts(
+  { seal, core }: Listener,
+  { incoming, method, query, text }: Exchange,
+  name: string,
+): Rendered | undefined {
+  const writes = method === "PUT" || method === "POST";
+  const notAllowed = renderErrors(405, []);
+  switch (name) {
+    case "sys/health":
+      return method === "GET" || method === "HEAD"
+        ? seal.health(query)
+        : notAllowed;
+    case "sys/seal-status":
+      return method === "GET" ? seal.status() : notAllowed;
+    case "sys/leader":
+      return method === "GET" ? seal.leader() : notAllowed;
+    case "sys/init":
+      return method === "GET" || writes
+        ? seal.initialisation(method)
+        : notAllowed;
+    case "sys/unseal":
+      return writes ? seal.open(text ?? "") : notAllowed;
+    case "sys/seal":
+      return writes
+        ? seal.close(core, {
+            ...requestFor(incoming, "update", name, undefined),
+            wrapTtl: undefined,
+          })
+        : notAllowed;
+    default:
+      return undefined;
+  }
+}
+
+function throughCore(
+  { core, seal }: Listener,
+  exchange: Exchange,
+  name: string,
+  notes: Notes,
+): Rendered {
+  try {
+    const request = readRequest(exchange, name);
+    const down = seal.refusal(request);
+    if (down !== undefined) return down;
+    if (request.wrapTtl !== undefined) notes.wrapTtl = request.wrapTtl;
+    const outcome = core.handle(request);
+    const created =
+      outcome.wrapInfo?.wrappedAccessor ?? outcome.reply?.auth?.token.accessor;
+    if (created !== undefined) notes.tokenAccessorCreated = created;
+    if (outcome.wrapInfo !== undefined)
+      notes.wrappingAccessorCreated = outcome.wrapInfo.accessor;
+    return render(request, outcome);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return renderErrors(
+      error.status,
+      error.message === "" ? [] : [error.message],
+    );
+  }
+}
+
+function send(
+  response: ServerResponse,
+  head: boolean,
+  { status, body }: Rendered,
+  close: boolean,
+  rule: FaultRule | undefined,
+): void {
+  const type = rule?.kind === "answer" ? rule.contentType : "application/json";
+  response.setHeader("Cache-Control", "no-store");
+  response.setHeader("Content-Type", type ?? "text/html; charset=utf-8");
+  if (close) response.setHeader("Connection", "close");
+  response.statusCode = status;
+  if (body === undefined || head) {
+    response.end();
+    return;
+  }
+  const bytes = Buffer.from(
+    rule?.kind === "oversize"
+      ? `{"padding":"${"x".repeat(rule.bytes)}"}`
+      : body,
+  );
+  if (rule?.kind === "truncate") {
+    response.setHeader("Content-Length", bytes.length);
+    response.write(bytes.subarray(0, Math.floor(bytes.length / 2)), () =>
+      response.destroy(),
+    );
+    return;
+  }
+  const shown =
+    rule?.kind === "half"
+      ? bytes.subarray(0, Math.floor(bytes.length / 2))
+      : bytes;
+  response.setHeader("Content-Length", shown.length);
+  response.end(shown);
+}
