@@ -45,7 +45,7 @@ export interface AwsStack extends AwsHandle {
   readonly stackId: string;
   /** What a process needs to speak to this stack through an AWS SDK. */
   readonly env: Readonly<Record<string, string>>;
-  /** What a task's container has written so far; rejects when it has no container. */
+  /** What a task's container has written so far (nothing before it is created); rejects for an unknown one. */
   logs(taskArn: string, containerName: string): Promise<string>;
   /** Docker's id of a task's container, from its creation on: also before the API shows it. */
   containerId(taskArn: string, containerName: string): string | undefined;

@@ -131,8 +131,7 @@ export async function startAws(options: AwsOptions = {}): Promise<AwsStack> {
         AWS_ACCESS_KEY_ID: credentials.accessKeyId,
         AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
       },
-      logs: async (taskArn, name) =>
-        runner.engine.logs(idOf(runner, taskArn, name)),
+      logs: (taskArn, name) => logsOf(runner, taskArn, name),
       containerId: (taskArn, name) =>
         runner.run(taskArn)?.containers.find((one) => one.name === name)?.id,
       close,
@@ -175,13 +174,17 @@ function makeHandle(
   };
 }
 
-function idOf(runner: Runner, taskArn: string, name: string): string {
-  const id = runner
+async function logsOf(
+  runner: Runner,
+  taskArn: string,
+  name: string,
+): Promise<string> {
+  const container = runner
     .run(taskArn)
-    ?.containers.find((one) => one.name === name)?.id;
-  if (id === undefined)
-    throw new Error(`task ${taskArn} has no container ${name} yet`);
-  return id;
+    ?.containers.find((one) => one.name === name);
+  if (container === undefined)
+    throw new Error(`no task ${taskArn} with a container ${name}`);
+  return container.id === undefined ? "" : runner.engine.logs(container.id);
 }
 
 async function listen(server: Server, address: string): Promise<string> {
