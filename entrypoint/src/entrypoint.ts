@@ -1,0 +1,187 @@
+// The flow, to be read first: listen → verify → unwrap → receipt → renew and read → become the command. Whatever goes
+// wrong after the token was opened ends that token: nobody else would.
+
+import { familyKey, Refusal } from "@vaultbuddy/common";
+import type { Clock, DeliveryCode } from "@vaultbuddy/common";
+import type { Config, VaultTarget } from "./config.ts";
+import { appEnvironment } from "./environ.ts";
+import { becomeCommand } from "./exec.ts";
+import type { Host } from "./exec.ts";
+import { Failure } from "./exit.ts";
+import type { Command } from "./find.ts";
+import { Door } from "./listen.ts";
+import type { Log } from "./log.ts";
+import { askSelf } from "./metadata.ts";
+import { Patience } from "./patience.ts";
+import { assemble, pathsOf } from "./plan.ts";
+import type { Variables } from "./plan.ts";
+import { readAll, renew } from "./read.ts";
+import { Reception } from "./receive.ts";
+import type { Accepted } from "./receive.ts";
+import { serve } from "./serve.ts";
+import { unwrap } from "./unwrap.ts";
+import { Vault } from "./vault.ts";
+import { judge } from "./verify.ts";
+
+/** What the flow is given by the process. */
+export interface EntrypointDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly host: Host;
+}
+
+/** Waits for the delivery and becomes the command with its secrets. Throws the {@link Failure} to end with. */
+export async function runEntrypoint(
+  config: Config,
+  command: Command,
+  given: ReadonlyMap<string, string>,
+  { clock, log, host }: EntrypointDeps,
+): Promise<never> {
+  const door = new Door(config.allowFrom, log);
+  const patience = new Patience(clock, config.timeout);
+  const vaults = new Vaults(config.vault, log);
+  let reception: Reception | undefined;
+  try {
+    const port = await door.listen(config.listen);
+    log.info("waiting for the delivery", { port });
+    // From here on the broker finds somebody. TLS, HTTP and the rest are loaded by their first use, which is below.
+    const self = askSelf(
+      config.self,
+      config.metadata,
+      clock,
+      log,
+      patience.signal,
+    );
+    const seconds = (): number => clock.now() / 1000;
+    const key = familyKey(config.hmacKey);
+    const { vault, fallbackCa } = config;
+    reception = new Reception({
+      key,
+      stray: config.stray,
+      patience,
+      log,
+      judge: async (delivery) =>
+        judge(delivery, {
+          self: await self,
+          now: seconds(),
+          ...(vault === undefined ? {} : { vault }),
+          ...(fallbackCa === undefined ? {} : { fallbackCa }),
+        }),
+      unwrap: async (verified) => {
+        const used = vaults.open(verified.vault);
+        used.warm(pathsOf(config.secrets, verified.delivery.secrets).length);
+        return unwrap(verified, used, seconds, log, patience.signal);
+      },
+    });
+    serve(
+      door,
+      config.plaintext ? { kind: "plain" } : { kind: "psk", key },
+      reception.handle,
+      clock,
+      log,
+    );
+    vaults.warm();
+    const over = failWhenOver(patience, reception, self);
+    const accepted = await Promise.race([reception.taken, over]);
+    const secrets = await Promise.race([
+      fetchSecrets(accepted, config, vaults, { clock, log, patience }),
+      over,
+    ]);
+    const env = appEnvironment(given, secrets);
+    log.info("starting the command", {
+      secrets: [...secrets.keys()].toSorted().join(","),
+    });
+    door.close();
+    return becomeCommand(command, env, host);
+  } catch (error) {
+    door.close();
+    const opened = reception?.opened;
+    if (opened !== undefined) {
+      await vaults.open(opened.verified.vault).revoke(opened.token.token);
+    }
+    throw error;
+  }
+}
+
+async function fetchSecrets(
+  { verified: { delivery, vault }, token }: Accepted,
+  config: Config,
+  vaults: Vaults,
+  { clock, log, patience }: { clock: Clock; log: Log; patience: Patience },
+): Promise<Variables> {
+  const deps = { vault: vaults.open(vault), clock, signal: patience.signal };
+  const [renewed, contents] = await Promise.all([
+    renew(token, delivery.wrap.tokenTtl, deps),
+    readAll(token, pathsOf(config.secrets, delivery.secrets), deps),
+  ]);
+  if (!renewed) {
+    // What has a lease dies with the token, minutes from now and under the running application. What has none, such as
+    // anything in KV, is already all that the token was for.
+    if ([...contents.values()].some(({ leased }) => leased)) {
+      throw new Failure(
+        "renew_failed",
+        "Vault did not renew the token that the leases hang on",
+      );
+    }
+    log.warn(
+      "Vault did not renew the token; what was read has no lease and does not need it",
+    );
+  }
+  return assemble(config.secrets, delivery.secrets, contents);
+}
+
+/** Rejects when the time is over, or when it turns out that this container can never know who it is. */
+async function failWhenOver(
+  patience: Patience,
+  reception: Reception,
+  self: Promise<unknown>,
+): Promise<never> {
+  const over = new Promise<void>((resolve) => {
+    patience.signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  await Promise.all([over, self]);
+  throw reception.overdue();
+}
+
+/** The one Vault this container was told of, or the one that the delivery in hand names. */
+class Vaults {
+  readonly #pinned: VaultTarget | undefined;
+  readonly #log: Log;
+  #open: { readonly target: VaultTarget; readonly vault: Vault } | undefined;
+
+  constructor(pinned: VaultTarget | undefined, log: Log) {
+    this.#pinned = pinned;
+    this.#log = log;
+  }
+
+  /** Opens the connection to Vault before it is needed, where its address is known. */
+  warm(): void {
+    if (this.#pinned !== undefined) {
+      this.open(this.#pinned).warm(1);
+    }
+  }
+
+  open(target: VaultTarget): Vault {
+    if (this.#open?.target !== target) {
+      this.#open?.vault.close();
+      this.#open = { target, vault: this.#make(target) };
+    }
+    return this.#open.vault;
+  }
+
+  #make(target: VaultTarget): Vault {
+    try {
+      return new Vault(target, this.#log);
+    } catch {
+      throw target === this.#pinned
+        ? new Failure(
+            "settings",
+            "VAULT_CACERT: holds no certificate that can be read",
+          )
+        : new Refusal<DeliveryCode>(
+            "bad_delivery",
+            "vault.ca: holds no certificate that can be read",
+          );
+    }
+  }
+}

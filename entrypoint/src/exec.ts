@@ -1,0 +1,96 @@
+// Step 6 of the entrypoint: it becomes the command. Same process, no parent left behind, and nothing of Node visible to
+// the application: default signals, no descriptor but the three, stdio as it was.
+
+import { Failure, systemCode } from "./exit.ts";
+import type { Command } from "./find.ts";
+import { quote } from "./find.ts";
+
+/** The parts of the process that are left as they were found. */
+export interface Host {
+  /** Replaces the process. Throws an error with `errno` when the kernel would not. */
+  execve(
+    file: string,
+    argv: readonly string[],
+    env: Record<string, string>,
+  ): void;
+  /** Gives a signal back the disposition it has in a fresh process. */
+  resetSignal(name: NodeJS.Signals): void;
+  /** Descriptors above 2 that the command would inherit. */
+  inherited(): readonly number[];
+  close(descriptor: number): void;
+}
+
+/** Node ignores the first two for itself, and an ignored signal stays ignored across execve; the others are handled. */
+const SIGNALS = ["SIGPIPE", "SIGXFSZ", "SIGTERM", "SIGINT", "SIGHUP"] as const;
+
+const ENOENT = 2;
+const E2BIG = 7;
+const ENOEXEC = 8;
+
+/**
+ * Becomes the command; returns never. Throws {@link Failure} `not_executable`, `not_found` (the interpreter that the file
+ * names) or `environment` (all of it together is too large).
+ */
+export function becomeCommand(
+  command: Command,
+  env: Record<string, string>,
+  host: Host,
+): never {
+  for (const name of SIGNALS) {
+    host.resetSignal(name);
+  }
+  for (const descriptor of host.inherited()) {
+    host.close(descriptor);
+  }
+  const error = attempt(host, command.file, command.argv, env);
+  // A script without "#!" is run by the shell, as execvp(3) has it.
+  const last =
+    errnoOf(error) === ENOEXEC
+      ? attempt(
+          host,
+          "/bin/sh",
+          ["/bin/sh", command.file, ...command.argv.slice(1)],
+          env,
+        )
+      : error;
+  throw explain(last, command.file);
+}
+
+/** What execve threw; when it succeeds there is nobody left to return to. */
+function attempt(
+  host: Host,
+  file: string,
+  argv: readonly string[],
+  env: Record<string, string>,
+): unknown {
+  try {
+    host.execve(file, argv, env);
+  } catch (error) {
+    return error;
+  }
+  return new Error("execve returned");
+}
+
+function explain(error: unknown, file: string): Failure {
+  switch (errnoOf(error)) {
+    case ENOENT:
+      return new Failure(
+        "not_found",
+        `the interpreter or loader that ${quote(file)} needs is not in this image`,
+      );
+    case E2BIG:
+      return new Failure(
+        "environment",
+        "environment and arguments together are larger than the kernel takes",
+      );
+    default:
+      return new Failure(
+        "not_executable",
+        `${quote(file)} cannot be executed (${systemCode(error)})`,
+      );
+  }
+}
+
+function errnoOf(error: unknown): unknown {
+  return error instanceof Error ? Reflect.get(error, "errno") : undefined;
+}

@@ -1,0 +1,126 @@
+#!/usr/bin/env node
+// The process: its environment, arguments, files, signals and end. Nothing else in this package touches any of them.
+// Bundled it runs as `node entrypoint.cjs [--] CMD ARGS…`; every argument belongs to the command.
+
+import {
+  closeSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { systemClock } from "@vaultbuddy/common";
+import { readSettings } from "./config.ts";
+import { runEntrypoint } from "./entrypoint.ts";
+import { appEnvironment, checkArguments, parseEnviron } from "./environ.ts";
+import { becomeCommand } from "./exec.ts";
+import type { Host } from "./exec.ts";
+import { describeEnd } from "./exit.ts";
+import { findCommand } from "./find.ts";
+import { openLog } from "./log.ts";
+
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+const O_CLOEXEC = 0o2000000;
+/** The largest file that a setting names, in bytes. */
+const MOST = 1024 * 1024;
+
+const host: Host = {
+  execve: (file, argv, env) => process.execve?.(file, argv, env),
+  resetSignal: (name) => {
+    // Node's own "ignored" is only undone when a listener was there and went.
+    process.on(name, () => undefined);
+    process.removeAllListeners(name);
+  },
+  inherited: () => {
+    try {
+      return readdirSync("/proc/self/fd")
+        .map(Number)
+        .filter((fd) => fd > 2 && survives(fd));
+    } catch {
+      return [];
+    }
+  },
+  close: (descriptor) => closeSync(descriptor),
+};
+
+function survives(descriptor: number): boolean {
+  try {
+    const info = readFileSync(`/proc/self/fdinfo/${descriptor}`, "latin1");
+    const [, flags = "0"] = /^flags:\s*([0-7]+)/m.exec(info) ?? [];
+    return (Number.parseInt(flags, 8) & O_CLOEXEC) === 0;
+  } catch {
+    // The descriptor the directory itself was read by.
+    return false;
+  }
+}
+
+function write(line: string): void {
+  try {
+    writeSync(2, line);
+  } catch {
+    // Nobody reads stderr, or it is full: a line lost is better than a container that hangs or dies for it.
+    return;
+  }
+}
+
+function end(error: unknown): never {
+  const { line, code } = describeEnd(error);
+  openLog("error", write).error(line);
+  process.exit(code);
+}
+
+/** Bytes that Node shows as text only; without /proc, Node's text, in which U+FFFD then tells of bytes it lost. */
+function block(file: string, otherwise: () => string): Uint8Array {
+  try {
+    return readFileSync(file);
+  } catch {
+    return Buffer.from(
+      otherwise(),
+      otherwise().includes("\ufffd") ? "latin1" : "utf8",
+    );
+  }
+}
+
+function readSmallFile(path: string): string {
+  const facts = statSync(path);
+  if (!facts.isFile() || facts.size > MOST) {
+    throw Object.assign(new Error("not a small file"), { code: "EINVAL" });
+  }
+  return readFileSync(path, "utf8");
+}
+
+async function main(): Promise<never> {
+  for (const [name, number] of Object.entries(SIGNALS)) {
+    // Without a handler a process that is PID 1 would ignore them.
+    process.on(name, () => process.exit(128 + number));
+  }
+  process.on("uncaughtException", end);
+  process.on("unhandledRejection", end);
+  checkArguments(block("/proc/self/cmdline", () => process.argv.join("\0")));
+  const given = parseEnviron(
+    block("/proc/self/environ", () =>
+      Object.entries(process.env)
+        .map(([name, value]) => `${name}=${value}`)
+        .join("\0"),
+    ),
+  );
+  const command = findCommand(process.argv.slice(2), given.get("PATH"));
+  const settings = readSettings(given, readSmallFile);
+  const log = openLog(settings.logLevel, write);
+  if (settings.mode === "off") {
+    log.warn("WIS_MODE=off: the command starts without any secret");
+    return becomeCommand(command, appEnvironment(given, new Map()), host);
+  }
+  if (settings.config.plaintext) {
+    log.warn(
+      "WIS_PLAINTEXT=allow: whoever reads the network can read the delivery",
+    );
+  }
+  return runEntrypoint(settings.config, command, given, {
+    clock: systemClock,
+    log,
+    host,
+  });
+}
+
+main().catch(end);

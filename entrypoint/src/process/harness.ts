@@ -1,0 +1,235 @@
+// What the tests of the real process need: the bundle, made once, started under this Node with an environment of its own;
+// signed deliveries; and a broker's side of the channel.
+
+import { spawn } from "node:child_process";
+import type { ChildProcess, SpawnOptions } from "node:child_process";
+import { mkdtempSync } from "node:fs";
+import { request as requestPlain } from "node:http";
+import { request as requestTls } from "node:https";
+import type { RequestOptions } from "node:https";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  accessorHash,
+  DELIVERY_TYPE,
+  derivePsk,
+  familyKey,
+  parseKey,
+  Secret,
+  signJws,
+  writeDelivery,
+} from "@vaultbuddy/common";
+import type { Delivery } from "@vaultbuddy/common";
+import { bundleEntrypoint } from "../../bundle.ts";
+import type { FakeVault } from "./fake-vault.ts";
+
+/** The vector of the protocol's specification. */
+export const KEY_TEXT = "PPdRfsVlbj5U9fa46RKkketChkYaZ1HsDQnA8dA1ZeQ";
+export const KEY = familyKey(parseKey(KEY_TEXT));
+export const OTHER_KEY = familyKey(
+  parseKey(Buffer.alloc(32, 7).toString("base64url")),
+);
+export const TASK =
+  "arn:aws:ecs:us-east-1:123456789012:task/default/0123456789abcdef0123456789abcdef";
+
+/** A directory of this test file's own. */
+export const scratch = mkdtempSync(join(tmpdir(), "vaultbuddy-entrypoint-"));
+export const BUNDLE = join(scratch, "entrypoint.cjs");
+const bundled = bundleEntrypoint(BUNDLE);
+
+/** A started entrypoint. */
+export interface Started {
+  readonly child: ChildProcess;
+  /** What it and the command wrote until now. */
+  out(): string;
+  err(): string;
+  /** Resolves with the exit code, or the signal's name. */
+  readonly ended: Promise<number | string>;
+  /** The port it listens on; needs a log level of info or lower. */
+  port(): Promise<number>;
+  /** Resolves when stderr holds a text. */
+  says(text: string): Promise<void>;
+}
+
+/** The settings of a container that waits for a delivery. */
+export function settingsFor(vault: FakeVault): Record<string, string> {
+  return {
+    PATH: process.env["PATH"] ?? "",
+    WIS_LISTEN: "127.0.0.1:0",
+    WIS_HMAC_KEY: KEY_TEXT,
+    WIS_TASK_ARN: TASK,
+    WIS_CONTAINER_NAME: "web",
+    WIS_LOG_LEVEL: "debug",
+    WIS_TIMEOUT: "10s",
+    VAULT_ADDR: vault.addr,
+  };
+}
+
+/** Starts the bundle with an environment that holds nothing else. */
+export async function start(
+  args: readonly string[],
+  env: Record<string, string>,
+  options: SpawnOptions = {},
+): Promise<Started> {
+  await bundled;
+  const child = spawn(process.execPath, [BUNDLE, ...args], {
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+    ...options,
+  });
+  const text = { out: "", err: "" };
+  const waiting = new Set<() => void>();
+  child.stdout?.on("data", (chunk: Buffer) => (text.out += chunk.toString()));
+  child.stderr?.on("data", (chunk: Buffer) => {
+    text.err += chunk.toString();
+    for (const look of waiting) {
+      look();
+    }
+  });
+  const ended = new Promise<number | string>((resolve) => {
+    child.once("close", (code, signal) => resolve(code ?? String(signal)));
+  });
+  const says = (part: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (text.err.includes(part)) {
+          waiting.delete(look);
+          resolve();
+        }
+      };
+      waiting.add(look);
+      look();
+      void ended.then((how) =>
+        reject(new Error(`ended (${how}) without saying ${part}: ${text.err}`)),
+      );
+    });
+  return {
+    child,
+    out: () => text.out,
+    err: () => text.err,
+    ended,
+    says,
+    port: async () => {
+      await says("waiting for the delivery");
+      return Number(/delivery port=(\d+)/.exec(text.err)?.[1]);
+    },
+  };
+}
+
+/** A delivery for the container of {@link settingsFor} and the wrapping token that `mint` made. */
+export function deliveryFor(
+  vault: FakeVault,
+  wrapping: string,
+  changes: Partial<Delivery> = {},
+): Delivery {
+  const now = Math.floor(Date.now() / 1000);
+  const accessor = vault.wrapped.get(wrapping)?.accessor ?? "none";
+  return {
+    jti: "delivery-0001",
+    iat: now,
+    exp: now + 60,
+    aud: { taskArn: TASK, containerName: "web", containerId: "abc" },
+    vault: { addr: vault.addr },
+    wrap: {
+      kind: "token",
+      token: new Secret(wrapping),
+      accessorHash: accessorHash(accessor),
+      creationPath: "auth/token/create/vaultbuddy-web",
+      ttl: 60,
+      tokenTtl: 3600,
+    },
+    secrets: { paths: [], env: new Map() },
+    ...changes,
+  };
+}
+
+/** Signs a delivery, or any other payload. */
+export function sign(delivery: Delivery | Buffer, keys = [KEY]): Buffer {
+  return signJws(
+    Buffer.isBuffer(delivery) ? delivery : writeDelivery(delivery),
+    keys,
+  );
+}
+
+/** An entrypoint's answer. */
+export interface Answered {
+  readonly status: number;
+  readonly type: string | undefined;
+  readonly body: { code?: string; jti?: string; accessor?: string };
+}
+
+/** How a request differs from a delivery over the family's channel. */
+export interface PostOptions {
+  readonly key?: typeof KEY;
+  readonly plain?: boolean;
+  readonly method?: string;
+  readonly path?: string;
+  readonly type?: string;
+  readonly headers?: Record<string, string>;
+}
+
+/** Sends one request as a broker does. Rejects when the channel does not come about. */
+export function post(
+  port: number,
+  body: string | Buffer,
+  options: PostOptions = {},
+): Promise<Answered> {
+  const base: RequestOptions = {
+    host: "127.0.0.1",
+    port,
+    method: options.method ?? "POST",
+    path: options.path ?? "/",
+    agent: false,
+    headers: {
+      "content-type": options.type ?? DELIVERY_TYPE,
+      "content-length": Buffer.byteLength(body),
+      ...options.headers,
+    },
+  };
+  return new Promise((resolve, reject) => {
+    const request =
+      options.plain === true
+        ? requestPlain(base)
+        : requestTls({ ...base, ...channelOptions(options.key ?? KEY) });
+    request.once("error", reject);
+    request.once("response", (response) => {
+      let text = "";
+      response.on("data", (chunk: Buffer) => (text += chunk.toString()));
+      response.once("error", reject);
+      response.once("end", () => {
+        resolve({
+          status: response.statusCode ?? 0,
+          type: response.headers["content-type"],
+          body: JSON.parse(text) as Answered["body"],
+        });
+      });
+    });
+    request.end(body);
+  });
+}
+
+/** The TLS options of a broker's side. */
+export function channelOptions(key: typeof KEY) {
+  const psk = derivePsk(key.key).expose();
+  return {
+    ciphers: "PSK",
+    minVersion: "TLSv1.3" as const,
+    ecdhCurve: "X25519",
+    ca: [],
+    rejectUnauthorized: true,
+    checkServerIdentity: () => undefined,
+    pskCallback: () => ({ psk, identity: key.kid }),
+  };
+}
+
+/** Sends bytes over plain TCP and resolves with what came back until the other side closed. */
+export function raw(port: number, bytes: string | Buffer): Promise<string> {
+  return new Promise((resolve) => {
+    let text = "";
+    const socket = connect(port, "127.0.0.1", () => socket.write(bytes));
+    socket.on("data", (chunk: Buffer) => (text += chunk.toString("latin1")));
+    socket.on("error", () => undefined);
+    socket.once("close", () => resolve(text));
+  });
+}

@@ -1,0 +1,297 @@
+// What is spoken at the door: HTTP/1.1, inside TLS 1.3 keyed with the family's key unless plain text was allowed. Bytes
+// become one whole request or nothing here; whether the request is a delivery is receive.ts's concern.
+
+import { createServer as createHttpServer, STATUS_CODES } from "node:http";
+import type {
+  IncomingMessage,
+  RequestListener,
+  Server,
+  ServerOptions,
+  ServerResponse,
+} from "node:http";
+import { createServer as createHttpsServer } from "node:https";
+import type { Socket } from "node:net";
+import {
+  DELIVERY_BYTES,
+  DELIVERY_TYPE,
+  derivePsk,
+  Refusal,
+} from "@vaultbuddy/common";
+import type { Clock, DeliveryCode, FamilyKey } from "@vaultbuddy/common";
+import { systemCode } from "./exit.ts";
+import type { Door } from "./listen.ts";
+import type { Log } from "./log.ts";
+
+/** Request line and headers together, in bytes. */
+const HEADER_BYTES = 8 * 1024;
+/** A request must be whole this long after its first byte; a handshake, after its connection. In milliseconds. */
+const REQUEST_TIME = 5000;
+/** How long the other side may take to fetch the last answer before the process ends, in milliseconds. */
+const LINGER = 1000;
+
+/** An answer, and what is to happen once it is out. */
+export interface Reply {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+  /** The same connection may be used again: the same delivery is expected. */
+  readonly keepOpen: boolean;
+  /** The process ends after this one: the other side is given a moment to fetch it. */
+  readonly last: boolean;
+  /** Called once: the answer was handed to the system, or there was nobody left to take it. */
+  readonly sent: (how: "written" | "lost") => void;
+}
+
+/** Answers one request: the body of a `POST /` of the right type, or the refusal of anything else. Never rejects. */
+export type Handle = (asked: Buffer | Refusal<DeliveryCode>) => Promise<Reply>;
+
+/** How the channel is protected. */
+export type Channel =
+  | { readonly kind: "psk"; readonly key: FamilyKey }
+  | { readonly kind: "plain" };
+
+type Ticking = Pick<Clock, "sleep">;
+
+/** Speaks on a door's connections until the door closes. */
+export function serve(
+  door: Door,
+  channel: Channel,
+  handle: Handle,
+  clock: Ticking,
+  log: Log,
+): void {
+  const guards = new WeakMap<Socket, Guard>();
+  const answer: RequestListener = (request, response) => {
+    const guard = guards.get(request.socket);
+    guard?.begin();
+    void answerOne(request, response, handle, clock, guard);
+  };
+  const server =
+    channel.kind === "psk"
+      ? secureServer(channel.key, log)
+      : createHttpServer(HTTP);
+  server.on(
+    channel.kind === "psk" ? "secureConnection" : "connection",
+    (socket: Socket) => {
+      door.prove(socket);
+      guards.set(socket, new Guard(socket, clock));
+    },
+  );
+  server.on("request", answer);
+  // Without a listener Node would answer these two by itself, past the rule for strays.
+  server.on("checkExpectation", answer);
+  server.on("connect", (_request: IncomingMessage, socket: Socket) => {
+    void answerRaw(socket, malformed("CONNECT is not served"), handle, clock);
+  });
+  server.on("clientError", (error: Error, socket: Socket) => {
+    const code = systemCode(error);
+    // A connection that breaks off, before or within a request, is no request.
+    if (/^HPE_(?!INVALID_EOF_STATE)/.test(code)) {
+      void answerRaw(
+        socket,
+        malformed("not a request of HTTP/1.1 with at most 8 KiB of headers"),
+        handle,
+        clock,
+      );
+    } else {
+      socket.destroy();
+    }
+  });
+  door.serve((socket) => {
+    server.emit("connection", socket);
+    if (channel.kind === "plain") {
+      socket.resume();
+    }
+  });
+}
+
+const HTTP: ServerOptions = {
+  maxHeaderSize: HEADER_BYTES,
+  requireHostHeader: false,
+  // Each connection has a Guard instead: these count from the connection, and an idle channel may stand.
+  headersTimeout: 0,
+  requestTimeout: 0,
+  keepAliveTimeout: 0,
+};
+
+function secureServer(key: FamilyKey, log: Log): Server {
+  const psk = derivePsk(key.key).expose();
+  const server = createHttpsServer({
+    ...HTTP,
+    // Neither side has a certificate: who does not hold the family's key cannot finish the handshake.
+    ciphers: "PSK",
+    minVersion: "TLSv1.3",
+    ecdhCurve: "X25519:P-256",
+    handshakeTimeout: REQUEST_TIME,
+    pskCallback: (_socket, identity) => (identity === key.kid ? psk : null),
+  });
+  server.on("tlsClientError", (error, socket) => {
+    log.debug("a handshake failed", { why: systemCode(error) });
+    socket.destroy();
+  });
+  return server;
+}
+
+async function answerOne(
+  request: IncomingMessage,
+  response: ServerResponse,
+  handle: Handle,
+  clock: Ticking,
+  guard: Guard | undefined,
+): Promise<void> {
+  const asked = await collect(request);
+  if (asked === undefined) {
+    return;
+  }
+  guard?.whole();
+  const reply = await handle(asked);
+  if (request.socket.destroyed || response.destroyed) {
+    reply.sent("lost");
+    return;
+  }
+  let finished = false;
+  response.once("finish", () => {
+    finished = true;
+    guard?.next();
+    if (reply.last) {
+      void closed(request.socket, clock).then(() => reply.sent("written"));
+    } else {
+      reply.sent("written");
+    }
+  });
+  response.once("close", () => {
+    if (!finished) {
+      reply.sent("lost");
+    }
+  });
+  response.writeHead(reply.status, headers(reply));
+  response.end(reply.body);
+}
+
+/**
+ * The body of a delivery, or the refusal of what is none; undefined when the other side went away before its request was
+ * whole. What is refused is still read to its end, because an answer to somebody who is writing is lost.
+ */
+function collect(
+  request: IncomingMessage,
+): Promise<Buffer | Refusal<DeliveryCode> | undefined> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  let refusal = refuseHead(request);
+  return new Promise((resolve) => {
+    request.on("data", (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > DELIVERY_BYTES) {
+        refusal ??= malformed(
+          `the body is larger than ${DELIVERY_BYTES} bytes`,
+        );
+      }
+      if (refusal === undefined) {
+        chunks.push(chunk);
+      }
+    });
+    request.once("end", () => resolve(refusal ?? Buffer.concat(chunks)));
+    request.once("close", () => resolve(refusal));
+    // "close" follows; a request that breaks off is told by that.
+    request.on("error", () => undefined);
+  });
+}
+
+function refuseHead(
+  request: IncomingMessage,
+): Refusal<DeliveryCode> | undefined {
+  if (request.method !== "POST" || request.url !== "/") {
+    return malformed("only POST / is served");
+  }
+  const [type = ""] = (request.headers["content-type"] ?? "").split(";");
+  return type.trim().toLowerCase() === DELIVERY_TYPE
+    ? undefined
+    : malformed(`the body must be ${DELIVERY_TYPE}`);
+}
+
+function malformed(detail: string): Refusal<DeliveryCode> {
+  return new Refusal("bad_delivery", detail);
+}
+
+/** Answers what is no HTTP that Node would parse. */
+async function answerRaw(
+  socket: Socket,
+  refusal: Refusal<DeliveryCode>,
+  handle: Handle,
+  clock: Ticking,
+): Promise<void> {
+  socket.removeAllListeners("data");
+  socket.resume();
+  const reply = await handle(refusal);
+  const lines = Object.entries(headers(reply)).map(
+    ([name, value]) => `${name}: ${value}`,
+  );
+  socket.end(
+    [
+      `HTTP/1.1 ${reply.status} ${STATUS_CODES[reply.status] ?? ""}`,
+      ...lines,
+      "",
+      reply.body,
+    ].join("\r\n"),
+  );
+  await closed(socket, clock);
+  socket.destroy();
+  reply.sent("written");
+}
+
+function headers(reply: Reply): Record<string, string | number> {
+  return {
+    "content-type": reply.type,
+    "content-length": Buffer.byteLength(reply.body),
+    "cache-control": "no-store",
+    connection: reply.keepOpen ? "keep-alive" : "close",
+  };
+}
+
+/** Resolves when the connection is closed, or the other side has had its moment. */
+async function closed(socket: Socket, clock: Ticking): Promise<void> {
+  if (!socket.destroyed) {
+    const done = new AbortController();
+    socket.once("close", () => done.abort());
+    await clock.sleep(LINGER, done.signal).catch(() => undefined);
+  }
+}
+
+/** Cuts a connection whose request is not whole in time. The time runs from a request's first byte. */
+class Guard {
+  readonly #socket: Socket;
+  readonly #clock: Ticking;
+  #state: "idle" | "reading" | "whole" = "idle";
+  #timer: AbortController | undefined;
+
+  constructor(socket: Socket, clock: Ticking) {
+    this.#socket = socket;
+    this.#clock = clock;
+    socket.on("data", () => this.begin());
+    socket.once("close", () => this.#timer?.abort());
+  }
+
+  /** A first byte came. */
+  begin(): void {
+    if (this.#state === "idle") {
+      this.#state = "reading";
+      const timer = new AbortController();
+      this.#timer = timer;
+      this.#clock.sleep(REQUEST_TIME, timer.signal).then(
+        () => this.#socket.destroy(),
+        () => undefined,
+      );
+    }
+  }
+
+  /** The request is here. */
+  whole(): void {
+    this.#state = "whole";
+    this.#timer?.abort();
+  }
+
+  /** It was answered; another may begin. */
+  next(): void {
+    this.#state = "idle";
+  }
+}

@@ -1,0 +1,59 @@
+// How a value of a secret is written into an environment variable. Text stands as it is; numbers and booleans as Vault
+// wrote them, to the last digit; lists and objects as compact JSON. null is no value.
+
+import { Secret, ShapeError } from "@vaultbuddy/common";
+
+/** The keys of one secret. `undefined` where the value is null. */
+export type Values = ReadonlyMap<string, Secret | undefined>;
+
+/** What ECMAScript's "JSON.parse source text access" adds, which the library's types do not know yet. */
+interface Source {
+  readonly source?: string;
+}
+
+/**
+ * The keys and values in an answer to a read: `data.data` of a versioned KV engine, `data` of any other. Numbers keep
+ * their digits: an id of 20 digits would lose its last ones as a JavaScript number. Throws {@link ShapeError}.
+ */
+export function parseValues(answer: Uint8Array, versioned: boolean): Values {
+  const data = member(exact(answer), "data");
+  const values = versioned ? member(data, "data") : data;
+  if (typeof values !== "object" || values === null || Array.isArray(values)) {
+    throw new ShapeError("data", "must be an object");
+  }
+  return new Map(
+    Object.entries(values).map(([key, value]) => [key, write(value)]),
+  );
+}
+
+function write(value: unknown): Secret | undefined {
+  return value === null || value === undefined
+    ? undefined
+    : new Secret(typeof value === "string" ? value : JSON.stringify(value));
+}
+
+function exact(answer: Uint8Array): unknown {
+  try {
+    return JSON.parse(
+      new TextDecoder("utf-8", { fatal: true }).decode(answer),
+      (_key: string, value: unknown, context?: Source): unknown =>
+        typeof value === "number" && String(value) !== context?.source
+          ? rawJson(context?.source ?? String(value))
+          : value,
+    );
+  } catch {
+    // The parser's message quotes the text.
+    throw new ShapeError("", "must be JSON in UTF-8");
+  }
+}
+
+const rawJson = (source: string): unknown =>
+  (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(source);
+
+function member(value: unknown, name: string): unknown {
+  return typeof value === "object" &&
+    value !== null &&
+    Object.hasOwn(value, name)
+    ? Reflect.get(value, name)
+    : undefined;
+}

@@ -1,0 +1,116 @@
+// Step 3 of the entrypoint: is this request a delivery, from the broker, for this container, of now? Pure: the bytes, the
+// key, what is known of oneself and the time go in; a Verified or a refusal comes out. Vault has not been asked anything.
+
+import {
+  CLOCK_SKEW,
+  normaliseVaultAddr,
+  parseDelivery,
+  Refusal,
+  ShapeError,
+  verifyJws,
+} from "@vaultbuddy/common";
+import type {
+  Audience,
+  Delivery,
+  DeliveryCode,
+  FamilyKey,
+} from "@vaultbuddy/common";
+import type { VaultTarget } from "./config.ts";
+
+/** Who this container is. It must know its task and its name; of its Docker id it may not know. */
+export type Self = Pick<Audience, "taskArn" | "containerName"> &
+  Partial<Pick<Audience, "containerId">>;
+
+declare const verified: unique symbol;
+
+/** A delivery that may be acted upon. Only {@link judge} makes one, and unwrapping takes nothing else. */
+export interface Verified {
+  readonly [verified]: true;
+  readonly delivery: Delivery;
+  readonly vault: VaultTarget;
+}
+
+/** What a delivery is measured by. */
+export interface Yardstick {
+  readonly self: Self;
+  /** The Vault this container was told of; absent when the delivery is to name it. */
+  readonly vault?: VaultTarget;
+  readonly fallbackCa?: string;
+  /** Seconds since 1970. */
+  readonly now: number;
+}
+
+/** Reads a delivery whose signature is good. Throws `bad_delivery` or `bad_signature`. */
+export function openDelivery(bytes: Uint8Array, key: FamilyKey): Delivery {
+  return shaped(() => {
+    const payload = verifyJws(bytes, key);
+    if (payload === undefined) {
+      throw new Refusal<DeliveryCode>(
+        "bad_signature",
+        "no signature is by the key of this container's family",
+      );
+    }
+    return parseDelivery(payload);
+  });
+}
+
+/** Whether a signed delivery is for this container, of now, and for its Vault. Throws the refusal that fits. */
+export function judge(delivery: Delivery, by: Yardstick): Verified {
+  for (const field of ["taskArn", "containerName", "containerId"] as const) {
+    const own = by.self[field];
+    if (own !== undefined && own !== delivery.aud[field]) {
+      throw new Refusal<DeliveryCode>(
+        "not_for_me",
+        `aud.${field} is not this container's`,
+      );
+    }
+  }
+  if (
+    by.now > delivery.exp + CLOCK_SKEW ||
+    by.now < delivery.iat - CLOCK_SKEW
+  ) {
+    throw new Refusal<DeliveryCode>(
+      "expired",
+      `by this container's clock the delivery is not valid now (${CLOCK_SKEW} s are allowed for)`,
+    );
+  }
+  if (delivery.tls !== undefined) {
+    throw new Refusal<DeliveryCode>(
+      "bad_delivery",
+      "tls: names a certificate, and this channel has none",
+    );
+  }
+  const vault = shaped(() => chooseVault(delivery, by));
+  return { delivery, vault } as Verified;
+}
+
+function chooseVault(delivery: Delivery, by: Yardstick): VaultTarget {
+  const addr = normaliseVaultAddr(delivery.vault.addr, "vault.addr");
+  if (by.vault === undefined) {
+    const { namespace, ca = by.fallbackCa } = delivery.vault;
+    return {
+      addr,
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(ca === undefined ? {} : { ca }),
+    };
+  }
+  if (addr !== by.vault.addr) {
+    throw new Refusal<DeliveryCode>(
+      "wrong_vault",
+      "vault.addr is not this container's VAULT_ADDR",
+    );
+  }
+  return by.vault;
+}
+
+/** Answers a wrong shape as `bad_delivery`. Its message names places and expectations only, so it may be sent. */
+function shaped<Value>(read: () => Value): Value {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof ShapeError) {
+      throw new Refusal<DeliveryCode>("bad_delivery", error.message);
+    }
+    throw error;
+  }
+}
