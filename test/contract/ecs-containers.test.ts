@@ -2,7 +2,7 @@
 // needs Docker: without one it is left out and says so, or fails where REQUIRE_DOCKER=1.
 
 import { get } from "node:http";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -299,6 +299,7 @@ describe.skipIf(leftOut)(
 
     test("gets command, user, environment, secrets, limits, mounts and a read-only root as its definition says", async () => {
       const directory = await mkdtemp(join(tmpdir(), "contract-"));
+      await chmod(directory, 0o755);
       await writeFile(join(directory, "file"), "from the host");
       const taskArn = await run(
         "bridge",

@@ -4,7 +4,7 @@
 import { clientException } from "./aws-error.ts";
 import { Input, type Json } from "./input.ts";
 
-export interface PortMappingDefinition {
+interface PortMappingDefinition {
   containerPort: number;
   hostPort: number;
   protocol: "tcp" | "udp";
@@ -13,7 +13,7 @@ export interface PortMappingDefinition {
 export type DependencyCondition = "START" | "HEALTHY" | "COMPLETE" | "SUCCESS";
 
 /** Seconds, as in the API. */
-export interface HealthCheckDefinition {
+interface HealthCheckDefinition {
   command: string[];
   interval: number;
   timeout: number;
@@ -21,7 +21,7 @@ export interface HealthCheckDefinition {
   startPeriod?: number;
 }
 
-export interface RestartPolicyDefinition {
+interface RestartPolicyDefinition {
   enabled: boolean;
   ignoredExitCodes: number[];
   restartAttemptPeriod: number;

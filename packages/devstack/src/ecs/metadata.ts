@@ -3,7 +3,7 @@
 // 169.254.170.2 and at port 51678; here both are at one address of the host that containers reach.
 
 import { createServer, type Server } from "node:http";
-import { Bucket } from "./bucket.ts";
+import { Bucket, type Rate } from "./bucket.ts";
 import type { ContainerRun } from "./container-run.ts";
 import { ecsLabels, pauseName } from "./container-spec.ts";
 import { privateDnsName } from "./network-interface.ts";
@@ -12,15 +12,16 @@ import type { Store } from "./store.ts";
 import type { TaskRun } from "./task-run.ts";
 
 /** The agent's default: 40 requests a second and a burst of 60 for the whole host. */
-const metadataRate = { burst: 60, refill: 40 };
+const awsMetadataRate = { burst: 60, refill: 40 };
 
 /** A server that does not listen yet. `cluster` is the name of the one this instance's agent says it belongs to. */
 export function metadataServer(
   store: Store,
   runner: Runner,
   cluster: string,
+  rate: Rate = awsMetadataRate,
 ): Server {
-  const bucket = new Bucket(metadataRate, () => store.clock.now());
+  const bucket = new Bucket(rate, () => store.clock.now());
   const server = createServer((request, response) => {
     const found = bucket.take()
       ? answer(store, runner, cluster, request.url ?? "")

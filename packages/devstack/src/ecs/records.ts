@@ -3,7 +3,7 @@
 
 import type { ContainerDefinition } from "./definition-input.ts";
 
-export interface NetworkBinding {
+interface NetworkBinding {
   bindIP: string;
   containerPort: number;
   hostPort: number;

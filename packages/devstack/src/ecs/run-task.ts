@@ -14,11 +14,11 @@ import type {
   TaskRecord,
 } from "./records.ts";
 import type { Runner } from "./runner.ts";
-import type { Cluster, Store } from "./store.ts";
+import type { Cluster, Store, TaskEntry } from "./store.ts";
 import { TaskRun } from "./task-run.ts";
 
 /** Requests already run, by cluster and clientToken: the same again is answered with the same tasks. */
-export type ClientTokens = Map<
+type ClientTokens = Map<
   string,
   { readonly request: string; readonly taskArns: readonly string[] }
 >;
@@ -87,8 +87,38 @@ export function stopTask(
   const reason = input.string("reason") ?? "Task stopped by user";
   if (reason.length > 1024)
     throw invalidParameter("reason can have at most 1024 characters.");
-  runner.run(entry.record.taskArn)?.stop("UserInitiated", reason);
+  const run = runner.run(entry.record.taskArn);
+  if (run === undefined)
+    stopMadeUp(store, entry, reason, runner.options.delays.stoppedKeepMs);
+  else run.stop("UserInitiated", reason);
   return { task: entry.record };
+}
+
+/** A made-up task has no containers to wait for. */
+function stopMadeUp(
+  store: Store,
+  entry: TaskEntry,
+  reason: string,
+  keepMs: number,
+): void {
+  const { record } = entry;
+  if (record.stoppedAt !== undefined) return;
+  const now = epochSeconds(store.clock.now());
+  const end = {
+    desiredStatus: "STOPPED",
+    lastStatus: "STOPPED",
+    stopCode: "UserInitiated",
+    stoppedReason: reason,
+  };
+  Object.assign(record, {
+    ...end,
+    stoppingAt: now,
+    executionStoppedAt: now,
+    stoppedAt: now,
+    version: record.version + 1,
+  });
+  for (const container of record.containers) container.lastStatus = "STOPPED";
+  entry.visibleUntil = store.clock.now() + keepMs;
 }
 
 function read(store: Store, input: Input): Asked {

@@ -59,7 +59,7 @@ export interface RunnerOptions {
   readonly region: string;
 }
 
-export const stackLabel = `${devstackLabel}.stack`;
+const stackLabel = `${devstackLabel}.stack`;
 
 export class Runner {
   readonly options: RunnerOptions;
@@ -168,7 +168,9 @@ export class Runner {
   }
 
   #keep(work: Promise<void>): void {
-    const kept = work.finally(() => this.#living.delete(kept));
+    // A run ends in its record and a watch in silence: neither has a failure left that somebody could act on here.
+    const over = (): void => void this.#living.delete(kept);
+    const kept = work.then(over, over);
     this.#living.add(kept);
   }
 }

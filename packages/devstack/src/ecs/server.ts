@@ -5,6 +5,7 @@ import type { Server } from "node:http";
 import type { Engine } from "../engine/engine.ts";
 import { buildPauseImage } from "../engine/image.ts";
 import { Audit } from "./audit.ts";
+import { AwsError } from "./aws-error.ts";
 import { type BucketName, makeBuckets, type Rate } from "./bucket.ts";
 import { type Clock, type Hex, randomHex, systemClock } from "./clock.ts";
 import { controlServer } from "./control.ts";
@@ -43,6 +44,9 @@ export interface AwsOptions {
   readonly instanceAddress?: string;
   readonly delays?: Partial<Delays>;
   readonly rates?: Partial<Record<BucketName, Rate>>;
+  /** How fast one host's metadata endpoint answers; the agent's default is a burst of 60 and 40 a second. */
+  readonly metadataRate?: Rate;
+  /** ECS's lower bounds of the health check's interval and the restart attempt period. */
   readonly limits?: Partial<DefinitionLimits>;
   readonly secrets?: Readonly<Record<string, string>>;
   readonly clusterLabel?: "name" | "arn";
@@ -54,6 +58,14 @@ export interface AwsOptions {
 
 /** Starts it; rejects when an address can't be listened on or the engine does not answer. */
 export async function startAws(options: AwsOptions = {}): Promise<AwsStack> {
+  if (
+    options.control !== undefined &&
+    !/^(127\.\d+\.\d+\.\d+|localhost|\[::1\]):\d+$/.test(options.control)
+  ) {
+    throw new Error(
+      "the control port has no authentication: it listens on loopback only",
+    );
+  }
   const {
     engine,
     region = "us-east-1",
@@ -99,7 +111,7 @@ export async function startAws(options: AwsOptions = {}): Promise<AwsStack> {
   };
   const closed = runner.closed.signal;
   const aws = awsServer({ context, ...handle, ...credentials, closed });
-  const metadata = metadataServer(store, runner, cluster);
+  const metadata = metadataServer(store, runner, cluster, options.metadataRate);
   const control =
     options.control === undefined ? undefined : controlServer(handle);
   const servers = [aws, metadata, ...(control === undefined ? [] : [control])];
@@ -149,7 +161,8 @@ function makeHandle(
 ): AwsHandle {
   const recordOf = (taskArn: string): TaskRecord => {
     const record = store.task(taskArn)?.record;
-    if (record === undefined) throw new Error(`no task ${taskArn}`);
+    if (record === undefined)
+      throw new AwsError("NotFound", "no such task", 404);
     return record;
   };
   return {
@@ -189,9 +202,10 @@ async function logsOf(
 
 async function listen(server: Server, address: string): Promise<string> {
   const { hostname, port } = new URL(`http://${address}`);
+  const bare = hostname.replace(/^\[(.*)\]$/, "$1");
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(Number(port), hostname, resolve);
+    server.listen(Number(port), bare, resolve);
   });
   const bound = server.address() as AddressInfo;
   return `http://${hostname}:${bound.port}`;

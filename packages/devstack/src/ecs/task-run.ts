@@ -199,7 +199,8 @@ export class TaskRun {
       container.exited.promise.then(
         () => {
           if (!container.definition.essential) return;
-          this.record.executionStoppedAt ??= this.#now();
+          if (container.id !== undefined)
+            this.record.executionStoppedAt ??= this.#now();
           const failed = container.reason !== undefined;
           if (failed) this.stop("TaskFailedToStart", container.reason ?? "");
           else

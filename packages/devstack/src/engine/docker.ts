@@ -199,7 +199,7 @@ class DockerEngine implements Engine {
     const containers = await call(
       this.#docker.listContainers({ all: true, filters }),
     );
-    for (const { Id } of containers) await this.remove(Id);
+    await Promise.all(containers.map(({ Id }) => this.remove(Id)));
     const networks = await call(this.#docker.listNetworks({ filters }));
     for (const { Id } of networks) await this.removeNetwork(Id);
     const volumes = await call(

@@ -14,7 +14,7 @@ export type ContainerNetwork =
   /** Inside the network namespace of another container. */
   | { readonly kind: "shared"; readonly containerId: string };
 
-export interface PortMapping {
+interface PortMapping {
   readonly containerPort: number;
   /** 0: the engine picks a free one, which {@link ContainerFacts.ports} then names. */
   readonly hostPort: number;
@@ -29,7 +29,7 @@ export interface Mount {
 }
 
 /** A command the engine runs in the container to learn whether it is well. Times in milliseconds. */
-export interface HealthCheck {
+interface HealthCheck {
   /** `["CMD", …]`, `["CMD-SHELL", line]` or `["NONE"]`. */
   readonly command: readonly string[];
   readonly intervalMs: number;

@@ -11,7 +11,6 @@ import { nodePath, nodeRoot, rootDirectories } from "./node-root.ts";
 import { pauseBinary } from "./pause-binary.ts";
 import { hashFiles, type ImageFile, rootTar } from "./root-tar.ts";
 
-export type { ImageFile } from "./root-tar.ts";
 export { nodePath } from "./node-root.ts";
 
 /** What an image holds besides Node and its libraries, and how it starts. */
