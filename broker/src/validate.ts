@@ -91,7 +91,8 @@ export async function vouch(
   try {
     return await inquiry.run(restartOf);
   } catch (error) {
-    if (late.signal.aborted && !call.signal.aborted) {
+    const clear = error instanceof Refusal || call.signal.aborted;
+    if (late.signal.aborted && !clear) {
       throw inquiry.timeIsUp(error);
     }
     throw error;
@@ -216,10 +217,10 @@ class Inquiry {
     { task }: Evidence,
     verdict: Extract<Verdict, { kind: "vouched" }>,
   ): Vouched {
-    return {
+    const facts: Omit<Vouched, typeof vouched> = {
       taskArn: task.taskArn,
       clusterArn: task.clusterArn,
-      account: task.definition.account,
+      account: this.#notice.task.account,
       family: task.definition.family,
       containerName: this.#notice.containerName,
       containerId: verdict.containerId,
@@ -227,7 +228,8 @@ class Inquiry {
       dial: verdict.dial,
       plain: verdict.plain,
       secrets: verdict.secrets,
-    } as Vouched;
+    };
+    return facts as Vouched;
   }
 }
 

@@ -62,7 +62,11 @@ export interface DefinitionArn {
 
 const DEFINITION =
   /^arn:aws[a-z-]{0,20}:ecs:[a-z0-9-]{1,30}:([0-9]{12}):task-definition\/([A-Za-z0-9_-]{1,255}):[0-9]{1,10}$/;
-const WORD = { max: 64, pattern: /^[A-Z_]+$/, form: "a word in capitals" };
+const WORD = {
+  max: 64,
+  pattern: /^[A-Z][A-Z0-9_]*$/,
+  form: "a word in capitals",
+};
 const SHORT = { max: 1024 };
 
 /** Parses a task definition's ARN. Throws {@link ShapeError}. */
