@@ -11,8 +11,8 @@ import type {
   NoticeRefusal,
 } from "@vaultbuddy/common";
 import type { Log } from "@vaultbuddy/common/daemon";
-import { refusalFor } from "./claim.ts";
-import type { Claim, Claims, Standing } from "./claim.ts";
+import { isRestart, refusalFor } from "./claim.ts";
+import type { Claim, Claims } from "./claim.ts";
 import { connect } from "./connect.ts";
 import type { Channel, ConnectDeps, Dial } from "./connect.ts";
 import { deliver, writeSigned } from "./deliver.ts";
@@ -20,23 +20,16 @@ import type { DeliverDeps, Outcome } from "./deliver.ts";
 import { madeNothing, mint } from "./mint.ts";
 import type { MintDeps, Wrapped } from "./mint.ts";
 import type { Rule } from "./policy.ts";
-import type { Vouched } from "./validate.ts";
+import type { VouchCall, Vouched } from "./validate.ts";
 
 export interface BrokerDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly claims: Claims;
-  /** Throws Refusal `cluster_not_allowed`; asks nobody. */
-  readonly allow: (notice: Notice) => void;
   /** The restart rule of a container whose family is already known; undefined when no rule matches any more. */
   readonly restartRule: (family: string, container: string) => Rule["restart"];
   /** Asks ECS, and waits for what is not yet so. Throws Refusal. */
-  readonly vouch: (
-    notice: Notice,
-    source: string,
-    standing: Standing,
-    signal: AbortSignal,
-  ) => Promise<Vouched>;
+  readonly vouch: (notice: Notice, call: VouchCall) => Promise<Vouched>;
   /** The active keys of a family. */
   readonly keysOf: (account: string, family: string) => readonly FamilyKey[];
   readonly channel: ConnectDeps;
@@ -50,6 +43,9 @@ export interface BrokerDeps {
 const MOST_IN_FLIGHT = 10_000;
 /** A delivery is given up this long before its wrapping token ends, in milliseconds. */
 const BEFORE_WRAP_ENDS = 2000;
+
+/** A verdict that is still open this long before the deadline is told as such, in milliseconds. */
+const DECIDE_BEFORE = 250;
 
 /** What is known of a handoff as it goes, for its one line in the log. */
 interface Trail {
@@ -91,6 +87,11 @@ export class Broker {
     );
     this.#inFlight.set(key, work);
     return work;
+  }
+
+  /** How many handoffs are under way. */
+  get inFlight(): number {
+    return this.#inFlight.size;
   }
 
   /** Waits for what is in flight, at most `ms`; then cuts it short, which releases or revokes. */
@@ -172,14 +173,23 @@ export class Broker {
     source: string,
     signal: AbortSignal,
   ): Promise<Vouched> {
-    const { allow, claims, clock, restartRule, vouch } = this.#deps;
-    allow(notice);
+    const { clock, deliveryTimeout, vouch } = this.#deps;
+    return await vouch(notice, {
+      source,
+      signal,
+      deadline: clock.monotonic() + deliveryTimeout - DECIDE_BEFORE,
+      standing: () => this.#standing(notice),
+    });
+  }
+
+  /** Cheap, before ECS is asked: most repeated notices end here, and all of them while the broker has no token. */
+  async #standing(notice: Notice): Promise<{ restartOf: boolean }> {
+    const { claims, clock, mint: minting, restartRule } = this.#deps;
     const standing = await claims.standing({
       taskArn: notice.task.arn,
       containerName: notice.containerName,
       containerId: notice.containerId,
     });
-    // Cheap, before ECS is asked: most repeated notices end here.
     if (standing.family !== undefined) {
       const rule = restartRule(standing.family, notice.containerName);
       const refusal = refusalFor(standing, rule, clock.now());
@@ -187,7 +197,8 @@ export class Broker {
         throw refusal;
       }
     }
-    return await vouch(notice, source, standing, signal);
+    minting.token();
+    return { restartOf: isRestart(standing) };
   }
 
   #dial(task: Vouched): Dial {

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { systemClock } from "@vaultbuddy/common";
 import {
   addSettings,
+  describeError,
   openLog,
   readSettings,
   stopSignal,
@@ -60,12 +61,15 @@ derive.action(() => {
 try {
   await program.parseAsync();
 } catch (error) {
-  // Ours tell what to do; anything else is a fault of the program, whose message may quote what it was given.
-  const ours =
-    error instanceof Error &&
-    (Reflect.get(error, "ours") === true || error instanceof RangeError);
-  process.stderr.write(
-    `vaultbuddy-broker: ${ours ? error.message : String(error instanceof Error ? error.stack : error)}\n`,
-  );
+  process.stderr.write(`vaultbuddy-broker: ${lastWords(error)}\n`);
   process.exitCode = 1;
+}
+
+/** Errors of ours say what to do; of any other only its kind and the system's code are safe to print. */
+function lastWords(error: unknown): string {
+  const { message, type, code, cause } = describeError(error);
+  const plain = error instanceof RangeError ? error.message : message;
+  return typeof plain === "string"
+    ? plain
+    : `cannot go on: ${JSON.stringify({ type, code, cause })}`;
 }

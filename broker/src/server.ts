@@ -78,14 +78,11 @@ export function buildServer(deps: ServerDeps): FastifyInstance {
     answerFailure(error, reply, deps.log),
   );
   server.setNotFoundHandler((_request, reply) =>
-    reply
-      .code(404)
-      .type(PROBLEM_TYPE)
-      .send({
-        status: 404,
-        title: "no such resource",
-        detail: "POST /v1/notify, GET /healthz, GET /readyz",
-      }),
+    reply.code(404).type(PROBLEM_TYPE).send({
+      status: 404,
+      title: "no such resource",
+      detail: "POST /v1/notify, GET /healthz, GET /readyz",
+    }),
   );
   return server;
 }

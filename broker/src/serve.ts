@@ -1,0 +1,177 @@
+// The broker, put together and run until it is stopped: opens what it stands on, answers as soon as it listens, and at
+// the end finishes what is in flight.
+
+import type { AddressInfo } from "node:net";
+import { deriveFamilyKey } from "@vaultbuddy/common";
+import type { Clock, FamilyKey, SecretBytes } from "@vaultbuddy/common";
+import type { Log } from "@vaultbuddy/common/daemon";
+import { Broker } from "./broker.ts";
+import { Claims } from "./claim.ts";
+import type { BrokerConfig } from "./config.ts";
+import { channelContext } from "./connect.ts";
+import { openEcs } from "./ecs.ts";
+import { openSqliteLedger } from "./ledger/sqlite.ts";
+import { Session } from "./login.ts";
+import { NoticeLimit } from "./ratelimit.ts";
+import { Retirement } from "./retire.ts";
+import { buildServer } from "./server.ts";
+import { vouch } from "./validate.ts";
+import { openAccessors } from "./vault/accessors.ts";
+import { openVaultApi } from "./vault/api.ts";
+import { VaultTransport } from "./vault/transport.ts";
+import { whereabouts } from "./whereabouts.ts";
+
+/** What the process lends. */
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly randomBytes: (size: number) => Buffer;
+}
+
+/** What is left of the stop for revoking what was cut short, in milliseconds. */
+const UNDO_MS = 5000;
+
+/**
+ * Runs until `stop` aborts, then takes no more notices and finishes what is in flight within `stopMs`. Rejects when the
+ * address cannot be listened on, the ledger cannot be opened, or Vault refuses the login (LoginFault).
+ */
+export async function serve(
+  config: BrokerConfig,
+  { clock, log, randomBytes }: Surroundings,
+  stop: AbortSignal,
+  stopMs: number,
+): Promise<void> {
+  const transport = new VaultTransport({
+    addr: config.vault,
+    namespace: config.namespace,
+    ca: config.vaultCa,
+    timeout: config.vaultTimeout,
+  });
+  const session = new Session({
+    api: openVaultApi(transport),
+    method: config.login,
+    clock,
+    log,
+    dev: config.dev,
+    needs: needsOf(config),
+  });
+  const token = (): ReturnType<Session["token"]> => session.token();
+  const revoker = openAccessors(transport, token);
+  const ledger = openSqliteLedger(config.ledger.path);
+  const ecs = openEcs({ clock });
+  const newId = (): string => randomBytes(18).toString("base64url");
+  const claims = new Claims({ ledger, revoker, clock, log, newId });
+  const retirement = new Retirement({
+    ledger,
+    revoker,
+    clock,
+    log,
+    askTasks: whereabouts(ecs),
+  });
+  const broker = new Broker({
+    clock,
+    log,
+    claims,
+    restartRule: (family, container) =>
+      config.policy.match(family, container)?.restart,
+    vouch: (notice, call) =>
+      vouch(
+        notice,
+        { ecs, policy: config.policy, clock, options: config },
+        call,
+      ),
+    keysOf: familyKeys(config.masters),
+    channel: { clock, context: channelContext() },
+    mint: {
+      vault: transport,
+      token,
+      tokenRole: config.tokenRole,
+      wrapTtl: Math.floor(config.wrapTtl / 1000),
+      refused: (status, what) => {
+        log.error({ status, ...what }, "Vault refused to make a token");
+        session.doubt();
+      },
+    },
+    delivered: {
+      addr: config.deliveredAddr ?? config.vault,
+      namespace: config.namespace,
+      ca: config.vaultCa,
+    },
+    deliveryTimeout: config.deliveryTimeout,
+  });
+  const limit = new NoticeLimit(config.noticeRate, clock);
+  const server = buildServer({
+    log,
+    handOff: (notice, source) => broker.handOff(notice, source),
+    admit: (source) => limit.admit(source),
+    notReady: () => (session.sealed ? ["sealed"] : []),
+  });
+  await claims.start();
+  await server.listen({ host: config.listen.host, port: config.listen.port });
+  log.info({ address: addressOf(server.server.address()) }, "listening");
+  try {
+    const { kept } = await session.start(stop);
+    retirement.start();
+    await kept;
+  } catch (error) {
+    if (!stop.aborted) {
+      throw error;
+    }
+  } finally {
+    log.info(
+      { inFlight: broker.inFlight },
+      "stopping: no more notices are taken",
+    );
+    const closed = server.close();
+    await broker.drain(stopMs - UNDO_MS);
+    await closed;
+    await retirement.stop();
+    await claims.stop();
+    await Promise.all([ecs.close(), ledger.close(), transport.close()]);
+    log.info({}, "stopped");
+  }
+}
+
+/** Every path the broker's token must be able to use: the roles of all rules and the accessors. */
+function needsOf(config: BrokerConfig): ReadonlyMap<string, readonly string[]> {
+  const roles = config.policy.rules.map(
+    (rule) => rule.role ?? config.tokenRole,
+  );
+  const paths = [...new Set([config.tokenRole, ...roles])].map(
+    (role) => `auth/token/create/${role}`,
+  );
+  return new Map(
+    [...paths, "auth/token/revoke-accessor", "auth/token/lookup-accessor"].map(
+      (path) => [path, ["update"]],
+    ),
+  );
+}
+
+const MOST_FAMILIES = 10_000;
+
+/** Derives a family's keys once; the number remembered is bounded. */
+function familyKeys(
+  masters: readonly SecretBytes[],
+): (account: string, family: string) => FamilyKey[] {
+  const known = new Map<string, FamilyKey[]>();
+  return (account, family) => {
+    const name = `${account}/${family}`;
+    const keys =
+      known.get(name) ??
+      masters.map((master) => deriveFamilyKey(master, account, family));
+    if (known.size >= MOST_FAMILIES) {
+      known.clear();
+    }
+    known.set(name, keys);
+    return keys;
+  };
+}
+
+function addressOf(address: AddressInfo | string | null): string {
+  if (address === null || typeof address === "string") {
+    return String(address);
+  }
+  return address.family === "IPv6"
+    ? `[${address.address}]:${address.port}`
+    : `${address.address}:${address.port}`;
+}
