@@ -1,26 +1,16 @@
 // Step 3: a member of a task → a notice at one of the brokers, until one of them has an outcome. A delivery and a definite
 // refusal end it; a broker that is away, overloaded, or not a broker at all (a proxy's page) does not: the next one is
-// asked at once, and all of them again after a growing pause. Two notices for one container share one delivery, also
-// across brokers, so that asking again can do no harm.
+// asked at once, and all of them again after a growing pause. One that is silent does not hold the notice up either. Two
+// notices for one container share one delivery, also across brokers, so that asking again can do no harm.
 
-import {
-  noticeCodes,
-  parseDelivered,
-  parseNoticeProblem,
-  pause,
-  PROBLEM_TYPE,
-  ShapeError,
-} from "@vaultbuddy/common";
-import type {
-  Backoff,
-  Clock,
-  NoticeBody,
-  NoticeCode,
-} from "@vaultbuddy/common";
+import { noticeCodes, pause } from "@vaultbuddy/common";
+import type { Backoff, Clock, NoticeBody } from "@vaultbuddy/common";
 import { TransportError } from "@vaultbuddy/common/daemon";
 import type { Answer, Log } from "@vaultbuddy/common/daemon";
 import type { Meters } from "./meters.ts";
 import type { Ticket } from "./queue.ts";
+import { judge } from "./verdict.ts";
+import type { Verdict } from "./verdict.ts";
 
 /** How a broker is asked: one POST of JSON, with a deadline of its own that is longer than the broker's. */
 export type Post = (
@@ -30,6 +20,7 @@ export type Post = (
 ) => Promise<Answer>;
 
 export interface NotifyDeps {
+  /** At least one. */
   readonly brokers: readonly string[];
   readonly post: Post;
   readonly clock: Clock;
@@ -37,83 +28,28 @@ export interface NotifyDeps {
   readonly meters: Meters;
 }
 
-/** For one request. The broker answers within its DELIVERY_TIMEOUT, 90 s. */
+/** For one request, in milliseconds. The broker answers within its DELIVERY_TIMEOUT, 90 s. */
 export const NOTIFY_TIMEOUT = 100_000;
+/** How long a broker may be silent before the next one is asked as well. A container waits 30 s by default. */
+export const PATIENCE = 10_000;
 const AGAIN: Backoff = { first: 100, most: 10_000 };
+/** A timer holds 24 days at most, and a notice less: it is given up while it waits. */
 const LONGEST = 3_600_000;
 
-/** What one answer means. */
-export type Verdict =
-  | { readonly end: "delivered"; readonly deliveryId: string }
-  | {
-      readonly end: "refused";
-      readonly code: NoticeCode | "unknown_code" | "http_409";
-      readonly detail: string;
-    }
-  /** To be asked again, not before so many milliseconds where the broker said so. */
-  | {
-      readonly end: "again";
-      readonly code: string;
-      readonly after: number;
-    };
+type End = Exclude<Verdict, { end: "again" }>;
 
-/** Reads a broker's answer. `now`: milliseconds since 1970, for a Retry-After that is a date. */
-export function judge(answer: Answer, now: number): Verdict {
-  const after = retryAfter(answer.headers["retry-after"], now);
-  if (answer.status === 200) {
-    return delivered(answer.body) ?? again("not_a_broker", after);
-  }
-  const problem = parseNoticeProblem(answer.body);
-  if (problem !== undefined) {
-    return noticeCodes[problem.code].retry
-      ? again(problem.code, after)
-      : { end: "refused", code: problem.code, detail: problem.detail };
-  }
-  if (answer.status === 409) {
-    return { end: "refused", code: "http_409", detail: "" };
-  }
-  const type = String(answer.headers["content-type"] ?? "");
-  const definite =
-    answer.status >= 400 &&
-    answer.status < 500 &&
-    ![408, 421, 425, 429].includes(answer.status);
-  // A broker newer than we are may know more codes; a proxy's own page is no broker's word.
-  return definite && type.startsWith(PROBLEM_TYPE)
-    ? { end: "refused", code: "unknown_code", detail: "" }
-    : again(`http_${answer.status}`, after);
-}
-
-function again(code: string, after: number): Verdict {
-  return { end: "again", code, after };
-}
-
-function delivered(body: Uint8Array): Verdict | undefined {
-  try {
-    return { end: "delivered", deliveryId: parseDelivered(body).deliveryId };
-  } catch (error) {
-    if (error instanceof ShapeError) {
-      return undefined;
-    }
-    throw error;
-  }
-}
-
-/** RFC 9110 section 10.2.3: seconds, or a date. In milliseconds; 0 when there is none that can be read. */
-function retryAfter(
-  header: string | string[] | undefined,
-  now: number,
-): number {
-  const value = typeof header === "string" ? header.trim() : "";
-  if (/^\d{1,9}$/.test(value)) {
-    return Number(value) * 1000;
-  }
-  const date = /^[A-Z][a-z]{2}, /.test(value) ? Date.parse(value) : Number.NaN;
-  return Number.isNaN(date) ? 0 : Math.max(0, date - now);
+/** One notice on its way. */
+interface Course {
+  readonly body: string;
+  readonly ticket: Ticket;
+  /** Until when a broker, by its number, wants to be left alone; by the monotonic clock. */
+  readonly notBefore: Map<number, number>;
+  tries: number;
 }
 
 export class Notifier {
   readonly #deps: NotifyDeps;
-  /** The broker that answered last: whoever comes next asks it first. */
+  /** The broker that answered last, by its number: whoever comes next asks it first. */
   #first = 0;
 
   constructor(deps: NotifyDeps) {
@@ -122,31 +58,51 @@ export class Notifier {
 
   /** Ends with an outcome, or when the container has ended; throws the ticket's reason when the notice is given up. */
   async notify(notice: NoticeBody, ticket: Ticket): Promise<void> {
-    const { clock } = this.#deps;
-    const began = clock.monotonic();
-    const body = JSON.stringify(notice);
-    const notBefore = new Map<number, number>();
-    let tries = 0;
+    const began = this.#deps.clock.monotonic();
+    const course: Course = {
+      body: JSON.stringify(notice),
+      ticket,
+      notBefore: new Map(),
+      tries: 0,
+    };
     for (let round = 0; ; round += 1) {
+      const leave = await ticket.place();
+      const end = await this.#round(course).finally(leave);
+      if (end !== undefined || !(await this.#rest(round, course))) {
+        const ms = Math.round(this.#deps.clock.monotonic() - began);
+        this.#report({ ...notice, tries: course.tries, ms }, end);
+        return;
+      }
+    }
+  }
+
+  /** Asks each broker that may be asked, the next one as soon as the one before has failed or been silent for long. */
+  async #round(course: Course): Promise<End | undefined> {
+    const { brokers, clock } = this.#deps;
+    const { ticket, notBefore } = course;
+    const over = new AbortController();
+    const signal = AbortSignal.any([ticket.signal, over.signal]);
+    const open = new Set<Promise<Verdict>>();
+    try {
       for (const broker of this.#order()) {
         if ((notBefore.get(broker) ?? 0) > clock.monotonic()) {
           continue;
         }
-        const verdict = await this.#ask(broker, body, ticket);
-        tries += 1;
-        if (verdict.end !== "again") {
-          this.#report(notice, verdict, tries, clock.monotonic() - began);
-          return;
-        }
-        notBefore.set(broker, clock.monotonic() + verdict.after);
-        if (ticket.rest.aborted) {
+        if (course.tries > 0 && ticket.rest.aborted) {
           break;
         }
+        open.add(this.#ask(broker, course, signal));
+        const end = await firstEnd(open, clock.sleep(PATIENCE, signal));
+        if (end !== undefined) {
+          return end;
+        }
+        if (open.size > 0 && this.#first === broker) {
+          this.#first = (broker + 1) % brokers.length;
+        }
       }
-      if (!(await this.#rest(round, notBefore, ticket))) {
-        this.#reportEnded(notice, tries, clock.monotonic() - began);
-        return;
-      }
+      return await firstEnd(open);
+    } finally {
+      over.abort();
     }
   }
 
@@ -156,50 +112,52 @@ export class Notifier {
     return Array.from({ length }, (_, n) => (this.#first + n) % length);
   }
 
-  async #ask(broker: number, body: string, ticket: Ticket): Promise<Verdict> {
+  async #ask(
+    broker: number,
+    course: Course,
+    signal: AbortSignal,
+  ): Promise<Verdict> {
     const { brokers, post, clock, log, meters } = this.#deps;
     const url = `${brokers[broker] ?? ""}/v1/notify`;
-    const leave = await ticket.place();
+    course.tries += 1;
     try {
-      const answer = await post(url, body, ticket.signal);
-      const verdict = judge(answer, clock.now());
-      this.#first = verdict.end === "again" ? this.#first : broker;
+      const verdict = judge(await post(url, course.body, signal), clock.now());
       meters.count(
         "attempts",
         verdict.end === "delivered" ? "delivered" : verdict.code,
       );
+      if (verdict.end === "again") {
+        course.notBefore.set(broker, clock.monotonic() + verdict.after);
+        log.debug({ broker: url, code: verdict.code }, "a broker says: again");
+      } else {
+        this.#first = broker;
+      }
       return verdict;
     } catch (error) {
-      ticket.signal.throwIfAborted();
+      course.ticket.signal.throwIfAborted();
       if (!(error instanceof TransportError)) {
         throw error;
       }
-      if (this.#first === broker) {
-        this.#first = (broker + 1) % brokers.length;
+      if (!signal.aborted) {
+        meters.count("attempts", error.code);
+        log.debug({ broker: url, code: error.code }, "a broker is away");
+        if (this.#first === broker) {
+          this.#first = (broker + 1) % brokers.length;
+        }
       }
-      meters.count("attempts", error.code);
-      log.debug({ broker: url, code: error.code }, "a broker is not reached");
       return { end: "again", code: error.code, after: 0 };
-    } finally {
-      leave();
     }
   }
 
   /** Waits for the next round; false when there is no use in one. */
-  async #rest(
-    round: number,
-    notBefore: ReadonlyMap<number, number>,
-    ticket: Ticket,
-  ): Promise<boolean> {
-    const { clock } = this.#deps;
-    const earliest = Math.min(...notBefore.values()) - clock.monotonic();
-    // A timer holds 24 days at most, and a notice less: it is given up while it waits.
-    const wait = Math.min(
-      Math.max(pause(AGAIN, round, clock), earliest),
-      LONGEST,
-    );
+  async #rest(round: number, course: Course): Promise<boolean> {
+    const { brokers, clock } = this.#deps;
+    const { ticket, notBefore } = course;
+    const now = clock.monotonic();
+    const holds = brokers.map((_, n) => (notBefore.get(n) ?? 0) - now);
+    const wait = Math.max(pause(AGAIN, round, clock), Math.min(...holds));
     try {
-      await clock.sleep(wait, ticket.rest);
+      await clock.sleep(Math.min(wait, LONGEST), ticket.rest);
       return true;
     } catch {
       ticket.signal.throwIfAborted();
@@ -207,37 +165,64 @@ export class Notifier {
     }
   }
 
+  /** One line per notice, with the same fields whatever came of it. */
   #report(
-    notice: NoticeBody,
-    verdict: Exclude<Verdict, { end: "again" }>,
-    tries: number,
-    ms: number,
+    fields: NoticeBody & { tries: number; ms: number },
+    end: End | undefined,
   ): void {
     const { log, meters } = this.#deps;
-    const fields = { ...notice, tries, ms: Math.round(ms) };
-    if (verdict.end === "delivered") {
+    if (end === undefined) {
+      meters.count("notices", "container_ended");
+      log.info(
+        { ...fields, code: "container_ended" },
+        "the container ended before it had its token",
+      );
+    } else if (end.end === "delivered") {
       meters.count("notices", "delivered");
       log.info(
-        { ...fields, code: "delivered", deliveryId: verdict.deliveryId },
+        { ...fields, code: "delivered", deliveryId: end.deliveryId },
         "the container has its token",
       );
-      return;
+    } else {
+      const { code, detail } = end;
+      const known = code !== "unknown_code" && code !== "http_409";
+      meters.count("notices", code);
+      log[known ? noticeCodes[code].level : "warn"](
+        { ...fields, code, detail },
+        "the broker refused the notice",
+      );
     }
-    const { code, detail } = verdict;
-    meters.count("notices", code);
-    const level =
-      code === "unknown_code" || code === "http_409"
-        ? "warn"
-        : noticeCodes[code].level;
-    log[level]({ ...fields, code, detail }, "the broker refused the notice");
   }
+}
 
-  #reportEnded(notice: NoticeBody, tries: number, ms: number): void {
-    const { log, meters } = this.#deps;
-    meters.count("notices", "container_ended");
-    log.info(
-      { ...notice, tries, ms: Math.round(ms), code: "container_ended" },
-      "the container ended before it had its token",
+/**
+ * The first of the open requests that is an end, as soon as it comes; undefined when all are to be asked again, or when
+ * `patience` is over. Requests that have answered are taken out.
+ */
+async function firstEnd(
+  open: Set<Promise<Verdict>>,
+  patience?: Promise<void>,
+): Promise<End | undefined> {
+  const over = patience?.then(
+    () => undefined,
+    // Aborted with the notice or the round, which the requests hear too.
+    () => new Promise<never>(() => undefined),
+  );
+  while (open.size > 0) {
+    const answers = [...open].map(async (request) => {
+      const verdict = await request;
+      return { request, verdict };
+    });
+    const next = await Promise.race(
+      over === undefined ? answers : [...answers, over],
     );
+    if (next === undefined) {
+      return undefined;
+    }
+    open.delete(next.request);
+    if (next.verdict.end !== "again") {
+      return next.verdict;
+    }
   }
+  return undefined;
 }
