@@ -18,7 +18,7 @@ interface Running {
   readonly errors: () => string;
   readonly ended: Promise<number | null>;
   /** Resolves when the output has this text. */
-  said(text: string): Promise<void>;
+  readonly said: (text: string) => Promise<void>;
 }
 
 function run(
@@ -83,7 +83,7 @@ async function broker(
 ): Promise<{
   url: string;
   notices: unknown[];
-  heard(count: number): Promise<void>;
+  readonly heard: (count: number) => Promise<void>;
 }> {
   const notices: unknown[] = [];
   let heard: () => void = () => undefined;
@@ -295,6 +295,37 @@ test("a Docker and a broker that are away, silent or mad do not end it; it works
   await agent.said("docker's event stream");
   agent.child.kill("SIGINT");
   expect(await agent.ended).toBe(0);
+});
+
+test("a Docker that goes and comes back with other containers loses none of them", async () => {
+  const docker = await engine();
+  const { url, notices, heard } = await broker();
+  const agent = run([
+    "--broker",
+    url,
+    "--docker",
+    `unix://${docker.socketPath}`,
+    "--listen",
+    "127.0.0.1:0",
+  ]);
+  await docker.streaming();
+  docker.say(eventLine("start", containerId(1), ecsLabels(1)));
+  await heard(1);
+  await docker.stop();
+  await agent.said("docker's event stream cannot be read");
+  docker.onList = sends(
+    JSON.stringify(
+      [2, 3].map((n) => listElement(containerId(n), ecsLabels(n))),
+    ),
+  );
+  await docker.start();
+  await heard(3);
+  await docker.streaming();
+  docker.say(eventLine("start", containerId(4), ecsLabels(4)));
+  await heard(4);
+  expect(
+    notices.map((notice) => (notice as { containerId: string }).containerId),
+  ).toEqual([1, 2, 3, 4].map(containerId));
 });
 
 test("SIGTERM does not wait for a broker that holds a notice", async () => {
