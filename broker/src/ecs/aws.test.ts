@@ -116,11 +116,11 @@ describe("a good answer", () => {
 
   test("of the other calls", async () => {
     handler = json({ taskDefinition: { family: "web" } });
-    const { describeTaskDefinition, describeContainerInstances } = open();
-    const definition = await describeTaskDefinition("web:1");
+    const aws = open();
+    const definition = await aws.describeTaskDefinition("web:1");
     expect(definition.body).toEqual({ taskDefinition: { family: "web" } });
     handler = json({ containerInstances: [] });
-    const { body } = await describeContainerInstances(CLUSTER, ["x"]);
+    const { body } = await aws.describeContainerInstances(CLUSTER, ["x"]);
     expect(body).toEqual({ containerInstances: [] });
   });
 

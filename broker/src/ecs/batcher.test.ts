@@ -212,7 +212,7 @@ describe("fairness", () => {
     expect(calls).toHaveLength(1);
     expect(calls[0]?.keys).toContain("real");
     await honest;
-    flood.forEach((one) => one.catch(() => undefined));
+    void Promise.allSettled(flood);
     batcher.close();
   });
 
@@ -251,7 +251,7 @@ describe("fairness", () => {
   test("a source can have only so many waiting", async () => {
     const { batcher } = open();
     const asked = keys(2001).map((key) => batcher.ask(question(key)));
-    asked.slice(0, 2000).forEach((one) => one.catch(() => undefined));
+    void Promise.allSettled(asked);
     const error: unknown = await asked[2000]?.catch((e: unknown) => e);
     expect(isNoticeRefusal(error) && error.code).toBe("rate_limited");
     const other = batcher.ask(question("x", { source: "other" }));
