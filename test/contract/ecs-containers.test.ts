@@ -19,10 +19,8 @@ import {
 } from "@aws-sdk/client-ecs";
 import type { AwsStack } from "../../packages/devstack/src/ecs/handle.ts";
 import { startAws } from "../../packages/devstack/src/ecs/server.ts";
-import {
-  connectDocker,
-  dockerEngine,
-} from "../../packages/devstack/src/engine/docker.ts";
+import { connectDocker } from "../../packages/devstack/src/engine/docker-connect.ts";
+import { dockerEngine } from "../../packages/devstack/src/engine/docker.ts";
 import {
   buildImage,
   nodePath,
@@ -95,6 +93,7 @@ describe.skipIf(leftOut)(
   { timeout: 60_000 },
   () => {
     let stack: AwsStack;
+    let started: AwsStack | undefined;
     let ecs: ECSClient;
     let image: string;
     let families = 0;
@@ -109,12 +108,14 @@ describe.skipIf(leftOut)(
         { dockerHost },
       );
       stack = await start();
+      started = stack;
       ecs = client(stack);
     }, 120_000);
 
     afterAll(async () => {
-      await stack.close();
-      expect(await ours(stack)).toEqual([]);
+      if (started === undefined) return;
+      await started.close();
+      expect(await ours(started)).toEqual([]);
     });
 
     async function start(): Promise<AwsStack> {

@@ -11,10 +11,8 @@ import {
   RegisterTaskDefinitionCommand,
   RunTaskCommand,
 } from "@aws-sdk/client-ecs";
-import {
-  connectDocker,
-  dockerEngine,
-} from "../../packages/devstack/src/engine/docker.ts";
+import { connectDocker } from "../../packages/devstack/src/engine/docker-connect.ts";
+import { dockerEngine } from "../../packages/devstack/src/engine/docker.ts";
 import {
   buildImage,
   nodePath,
@@ -134,7 +132,7 @@ test.skipIf(leftOut)(
       status = (await ecs.send(new DescribeTasksCommand({ tasks: [taskArn] })))
         .tasks?.[0]?.lastStatus;
       expect(status).not.toBe("STOPPED");
-    await delay(50);
+      await delay(50);
     }
     const docker = connectDocker(dockerHost);
     const filters = { label: [`com.amazonaws.ecs.task-arn=${taskArn}`] };

@@ -6,7 +6,10 @@ import type {
   ContainerSpec,
   Mount,
 } from "../engine/engine.ts";
-import type { ContainerDefinition } from "./definition-input.ts";
+import type {
+  ContainerDefinition,
+  HealthCheckDefinition,
+} from "./definition-input.ts";
 import type {
   ContainerOverride,
   TaskDefinition,
@@ -65,7 +68,6 @@ export function containerSpec(
     ({ name }) => name === container.name,
   );
   const command = override?.command ?? container.command;
-  const health = container.healthCheck;
   return {
     name: dockerName(context, container.name),
     image: container.image,
@@ -103,15 +105,21 @@ export function containerSpec(
       })),
     }),
     ...(more.network.kind === "bridge" && { ports: container.portMappings }),
-    ...(health && {
-      healthCheck: {
-        command: health.command,
-        intervalMs: health.interval * 1000,
-        timeoutMs: health.timeout * 1000,
-        startPeriodMs: (health.startPeriod ?? 0) * 1000,
-        retries: health.retries,
-      },
+    ...(container.healthCheck && {
+      healthCheck: healthCheck(container.healthCheck),
     }),
+  };
+}
+
+function healthCheck(
+  check: HealthCheckDefinition,
+): NonNullable<ContainerSpec["healthCheck"]> {
+  return {
+    command: check.command,
+    intervalMs: check.interval * 1000,
+    timeoutMs: check.timeout * 1000,
+    startPeriodMs: (check.startPeriod ?? 0) * 1000,
+    retries: check.retries,
   };
 }
 

@@ -4,6 +4,7 @@
 //   POST   /faults   {action, fault, times?}      DELETE /faults[?action=A]
 //   PATCH  /delays   {missingMs, …}               GET    /delays
 //   PUT    /secrets  {valueFrom: value, …}        PUT    /buckets  {name: {burst, refill}}
+//   POST   /definitions   as RegisterTaskDefinition takes it
 //   POST   /tasks    a made-up task               PATCH  /tasks    {taskArn, …}    DELETE /tasks?taskArn=A
 //   GET    /audit[?action=A]                      DELETE /audit
 
@@ -67,6 +68,8 @@ async function serve(
       return undefined;
     case "PUT /buckets":
       return setBuckets(handle, input);
+    case "POST /definitions":
+      return handle.putDefinition(input.raw);
     case "POST /tasks":
       return handle.putTask(readMadeUpTask(input));
     case "PATCH /tasks":

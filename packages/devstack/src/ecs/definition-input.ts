@@ -13,7 +13,7 @@ interface PortMappingDefinition {
 export type DependencyCondition = "START" | "HEALTHY" | "COMPLETE" | "SUCCESS";
 
 /** Seconds, as in the API. */
-interface HealthCheckDefinition {
+export interface HealthCheckDefinition {
   command: string[];
   interval: number;
   timeout: number;

@@ -5,7 +5,7 @@ import type { Audit } from "./audit.ts";
 import type { Buckets } from "./bucket.ts";
 import type { FaultPlan } from "./fault-plan.ts";
 import type { MadeUpTask } from "./put-task.ts";
-import type { TaskRecord } from "./records.ts";
+import type { TaskDefinition, TaskRecord } from "./records.ts";
 import type { Delays } from "./runner.ts";
 
 export interface AwsHandle {
@@ -16,6 +16,8 @@ export interface AwsHandle {
   readonly delays: Delays;
   /** Values of Secrets Manager and Parameter Store by `valueFrom`. */
   readonly secrets: Map<string, string>;
+  /** Registers a task definition, given as RegisterTaskDefinition takes it; throws what that refuses with. */
+  putDefinition(definition: unknown): TaskDefinition;
   /** Places a made-up task that has no container. */
   putTask(task: MadeUpTask): TaskRecord;
   /** Changes members of any task's record as the API shows it. Containers are matched by name; one that

@@ -3,7 +3,6 @@
 
 import { parseArgs } from "node:util";
 import { dockerEngine } from "../engine/docker.ts";
-import { buildPauseImage } from "../engine/image.ts";
 import { startAws } from "./server.ts";
 
 const usage = `usage: node packages/devstack/src/ecs/main.ts [flags]
@@ -43,7 +42,6 @@ async function main(): Promise<number> {
   });
   const stack = await startAws({
     listen: values.listen,
-    pauseImage: () => buildPauseImage({ dockerHost: values.docker }),
     ...(engine && { engine }),
     ...(values.control !== undefined && { control: values.control }),
     ...(values.account !== undefined && { account: values.account }),

@@ -28,7 +28,7 @@ export async function attach(context: SpecContext): Promise<Interface> {
   const name = dockerName(context, pauseName);
   const pauseId = await engine.create({
     name,
-    image: await runner.pauseImage(),
+    image: await engine.pauseImage(),
     labels: ecsLabels(context, pauseName),
     env: {},
     network: { kind: "named", name: network.name },

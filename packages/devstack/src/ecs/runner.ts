@@ -51,7 +51,6 @@ export interface RunnerOptions {
   readonly hex: Hex;
   readonly delays: Delays;
   readonly engine: Engine | undefined;
-  readonly pauseImage: () => Promise<string>;
   /** Values of Secrets Manager and Parameter Store, by `valueFrom`. */
   readonly secrets: Map<string, string>;
   /** What the agent of this cluster writes into the cluster label. */
@@ -71,7 +70,6 @@ export class Runner {
   readonly #runs = new Set<TaskRun>();
   readonly #living = new Set<Promise<void>>();
   #network: Promise<NetworkFacts> | undefined;
-  #pause: Promise<string> | undefined;
 
   constructor(options: RunnerOptions) {
     this.options = options;
@@ -129,14 +127,6 @@ export class Runner {
         throw error;
       });
     return this.#network;
-  }
-
-  pauseImage(): Promise<string> {
-    this.#pause ??= this.options.pauseImage().catch((error: unknown) => {
-      this.#pause = undefined;
-      throw error;
-    });
-    return this.#pause;
   }
 
   /** The container behind a metadata URL. */

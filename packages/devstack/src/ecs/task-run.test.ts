@@ -51,7 +51,6 @@ async function start(
     hex,
     engine,
     delays: { ...defaultDelays, batchMs: 0, ...more.delays },
-    pauseImage: async () => "pause",
     secrets: new Map(Object.entries(more.secrets ?? {})),
     clusterLabel: "name",
     region: "us-east-1",

@@ -201,7 +201,9 @@ export class TaskRun {
           if (!container.definition.essential) return;
           if (container.id !== undefined)
             this.record.executionStoppedAt ??= this.#now();
-          const failed = container.reason !== undefined;
+          // One that ran and was then taken away did exit, whatever the engine says of it.
+          const failed =
+            container.reason !== undefined && container.facts === undefined;
           if (failed) this.stop("TaskFailedToStart", container.reason ?? "");
           else
             this.stop(

@@ -99,6 +99,10 @@ export class FakeEngine implements Engine {
     return this.images.has(image) ? `sha256:${"d".repeat(64)}` : undefined;
   }
 
+  async pauseImage(): Promise<string> {
+    return "pause";
+  }
+
   async create(spec: ContainerSpec): Promise<string> {
     this.#count += 1;
     const id = this.#count.toString(16).padStart(64, "0");

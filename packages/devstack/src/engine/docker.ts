@@ -3,7 +3,9 @@
 
 import { addAbortSignal, Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import Docker from "dockerode";
+import type Docker from "dockerode";
+import { connectDocker } from "./docker-connect.ts";
+import { buildPauseImage } from "./image.ts";
 import { frames, jsonLines } from "./docker-stream.ts";
 import { containerFacts, createOptions, engineEvent } from "./docker-shapes.ts";
 import type {
@@ -17,31 +19,19 @@ import { absentIs, call, engineError, ignoring } from "./docker-errors.ts";
 
 const defaultLogBytes = 1_048_576;
 
-/** How to reach the engine: a `DOCKER_HOST` of the form `unix:///path` or `tcp://host:port`; absent: the usual socket. */
-export function connectDocker(host?: string): Docker {
-  if (host === undefined || host === "") {
-    return new Docker({ socketPath: "/var/run/docker.sock", timeout: 0 });
-  }
-  const url = new URL(host);
-  return url.protocol === "unix:"
-    ? new Docker({ socketPath: url.pathname })
-    : new Docker({
-        protocol: "http",
-        host: url.hostname,
-        port: Number(url.port || "2375"),
-      });
-}
-
 /** The engine at `host` (see {@link connectDocker}). Nothing is asked of it yet. */
 export function dockerEngine(host?: string): Engine {
-  return new DockerEngine(connectDocker(host));
+  return new DockerEngine(connectDocker(host), () => buildPauseImage(host));
 }
 
 class DockerEngine implements Engine {
   readonly #docker: Docker;
+  readonly #buildPause: () => Promise<string>;
+  #pause: Promise<string> | undefined;
 
-  constructor(docker: Docker) {
+  constructor(docker: Docker, buildPause: () => Promise<string>) {
     this.#docker = docker;
+    this.#buildPause = buildPause;
   }
 
   async ping(): Promise<{ apiVersion: string }> {
@@ -61,6 +51,14 @@ class DockerEngine implements Engine {
       (info) => info.Id,
       absentIs(undefined),
     );
+  }
+
+  pauseImage(): Promise<string> {
+    this.#pause ??= this.#buildPause().catch((error: unknown) => {
+      this.#pause = undefined;
+      throw error;
+    });
+    return this.#pause;
   }
 
   async create(spec: ContainerSpec): Promise<string> {

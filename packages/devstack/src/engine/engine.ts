@@ -140,6 +140,8 @@ export interface Engine {
   hostAddress(): Promise<string>;
   /** The content address of a local image, or undefined when there is none of that name. */
   imageDigest(image: string): Promise<string | undefined>;
+  /** An image whose program only waits, for containers that hold a network namespace. */
+  pauseImage(): Promise<string>;
   create(spec: ContainerSpec): Promise<string>;
   start(id: string): Promise<void>;
   /** SIGTERM (or the image's signal), after `graceSeconds` SIGKILL; resolves when it has stopped. */

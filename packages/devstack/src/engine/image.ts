@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import type Docker from "dockerode";
 import { call, engineError } from "./docker-errors.ts";
 import { jsonLines } from "./docker-stream.ts";
-import { connectDocker } from "./docker.ts";
+import { connectDocker } from "./docker-connect.ts";
 import { devstackLabel, EngineError } from "./engine.ts";
 import { nodePath, nodeRoot, rootDirectories } from "./node-root.ts";
 import { pauseBinary } from "./pause-binary.ts";
@@ -65,10 +65,10 @@ export async function buildImage(
 
 /** The image of the pause container: a program that waits, and nothing else. */
 export async function buildPauseImage(
-  builder: Builder = {},
+  dockerHost?: string,
   arch: string = process.arch,
 ): Promise<string> {
-  const docker = connectDocker(builder.dockerHost);
+  const docker = connectDocker(dockerHost);
   const files = [{ path: "/pause", mode: 0o755, content: pauseBinary(arch) }];
   const image = {
     repo: "vaultbuddy-devstack/pause",
