@@ -1,7 +1,6 @@
 // Vault's stand-in, several policies as one: which rule a path falls under and what that rule allows. The order of
 // precedence is Vault's: an exact rule, else the best of the longest prefix and the matching `+` patterns.
 
-import { equal } from "./json.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { matchesEnds } from "./lists.ts";
 import type { Operation } from "./backend.ts";
@@ -261,6 +260,19 @@ function among(value: Json, values: readonly Json[]): boolean {
   return values.some((known) =>
     typeof known === "string" && typeof value === "string"
       ? matchesEnds(known, value)
-      : equal(known, value),
+      : sameValue(known, value),
+  );
+}
+
+/** Vault compares a policy's types with a request's, in which a number is no number yet: it equals none of them. */
+function sameValue(known: Json, value: Json): boolean {
+  if (Array.isArray(known) && Array.isArray(value))
+    return (
+      known.length === value.length &&
+      known.every((item, at) => sameValue(item, value[at] ?? null))
+    );
+  return (
+    known === value &&
+    (known === null || typeof known === "string" || typeof known === "boolean")
   );
 }

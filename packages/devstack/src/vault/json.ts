@@ -61,11 +61,6 @@ export function sorted(value: Json): Json {
   );
 }
 
-/** The deep equality that Go's reflect.DeepEqual gives for decoded JSON. */
-export function equal(left: Json, right: Json): boolean {
-  return JSON.stringify(sorted(left)) === JSON.stringify(sorted(right));
-}
-
 /** Go's `%q` for a string, and for a list of strings. */
 export function quote(value: string | readonly string[]): string {
   return typeof value === "string"

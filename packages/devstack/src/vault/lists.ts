@@ -31,15 +31,14 @@ export function coveredByGlob(
   name: string,
 ): boolean {
   return patterns.some((pattern) =>
-    new RegExp(
-      `^${pattern.split("*").map(escapeForRegExp).join(".*")}$`,
-      "su",
-    ).test(name),
+    new RegExp(`^${pattern.split("*").map(escaped).join(".*")}$`, "s").test(
+      name,
+    ),
   );
 }
 
-function escapeForRegExp(text: string): string {
-  return text.replaceAll(/[$()*+.?[\\\]^{|}/-]/g, String.raw`\$&`);
+function escaped(text: string): string {
+  return text.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`);
 }
 
 /** Vault's match of a parameter's value: `*` counts only as the first or the last letter. */

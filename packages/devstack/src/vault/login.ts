@@ -46,7 +46,7 @@ export function finishLogin(
     numUses: type === "batch" ? 0 : login.numUses,
     ttl,
     explicitMaxTtl: login.explicitMaxTtl,
-    period: 0,
+    period: login.period,
     type,
     entityId: core.entityFor(mount, login.alias),
     role: "",

@@ -123,6 +123,8 @@ export class FilteredConnection extends Duplex {
   constructor(socket: Socket) {
     super();
     this.#socket = socket;
+    // Head and body are written one after the other; without this the second waits for the first one's receipt.
+    socket.setNoDelay(true);
     socket.on("data", (bytes: Buffer) => {
       const filtered = this.#filter.push(bytes);
       if (filtered.length > 0 && !this.push(filtered)) socket.pause();
@@ -146,6 +148,13 @@ export class FilteredConnection extends Duplex {
     done: (error?: Error | null) => void,
   ): void {
     this.#socket.write(bytes, done);
+  }
+
+  override _writev(
+    chunks: { chunk: Buffer }[],
+    done: (error?: Error | null) => void,
+  ): void {
+    this.#socket.write(Buffer.concat(chunks.map(({ chunk }) => chunk)), done);
   }
 
   override _final(done: (error?: Error | null) => void): void {
