@@ -19,6 +19,9 @@ export async function bundleEntrypoint(outfile: string): Promise<void> {
     platform: "node",
     target: "node26",
     format: "cjs",
+    // A third of the time to compile it; names stay, for who looks into a running container.
+    minifySyntax: true,
+    minifyWhitespace: true,
     legalComments: "none",
     logLevel: "silent",
     plugins: [lateBuiltins],

@@ -38,13 +38,13 @@ export async function runEntrypoint(
   { clock, log, host }: EntrypointDeps,
 ): Promise<never> {
   const door = new Door(config.allowFrom, log);
-  const patience = new Patience(clock, config.timeout);
   const vaults = new Vaults(config.vault, log);
   let reception: Reception | undefined;
   try {
     const port = await door.listen(config.listen);
     log.info("waiting for the delivery", { port });
-    // From here on the broker finds somebody. TLS, HTTP and the rest are loaded by their first use, which is below.
+    // From here on the broker finds somebody. Timers, TLS, HTTP and the rest are loaded by their first use, which is below.
+    const patience = new Patience(clock, config.timeout);
     const self = askSelf(
       config.self,
       config.metadata,

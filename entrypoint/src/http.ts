@@ -1,12 +1,14 @@
 // Requests to Vault and to the metadata endpoint: each with a deadline and a size cap, never through a proxy that the
 // environment names, never redirected. Deliberately node:http and not a library: this is all loaded while it waits.
 
+import { X509Certificate } from "node:crypto";
 import { Agent as HttpAgent, request as httpRequest } from "node:http";
 import type { ClientRequest, IncomingMessage, RequestOptions } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { connect, isIP } from "node:net";
 import type { Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
+import { connect as connectTls, createSecureContext } from "node:tls";
+import type { SecureContext } from "node:tls";
 
 /** The most connections to one server. */
 const MOST_CONNECTIONS = 8;
@@ -32,19 +34,24 @@ export interface Answer {
 /** One server, over connections that are opened before they are needed and kept until the client is closed. */
 export class Client {
   readonly #base: URL;
-  readonly #ca: string | undefined;
+  /** One for all connections: reading the roots is what costs in a handshake. */
+  readonly #context: SecureContext | undefined;
   readonly #agent: HttpAgent | HttpsAgent;
   readonly #spare: Socket[] = [];
 
-  /** `addr` is an http(s) URL; `ca` as PEM replaces the system's own roots. */
+  /** `addr` is an http(s) URL; `ca` as PEM replaces the roots Node has. Throws when it holds no certificate. */
   constructor(addr: string, ca?: string) {
     this.#base = new URL(addr);
-    this.#ca = ca;
     const options = { keepAlive: true, maxSockets: MOST_CONNECTIONS };
-    this.#agent =
-      this.#base.protocol === "https:"
-        ? new HttpsAgent(options)
-        : new HttpAgent(options);
+    if (ca !== undefined) {
+      refuseUnreadable(ca);
+    }
+    if (this.#base.protocol === "https:") {
+      this.#context = createSecureContext(ca === undefined ? {} : { ca });
+      this.#agent = new HttpsAgent(options);
+    } else {
+      this.#agent = new HttpAgent(options);
+    }
     this.#agent.createConnection = () => this.#take() ?? this.#dial();
   }
 
@@ -74,9 +81,9 @@ export class Client {
     };
     return new Promise((resolve, reject) => {
       const request: ClientRequest =
-        this.#base.protocol === "https:"
-          ? httpsRequest(options)
-          : httpRequest(options);
+        this.#context === undefined
+          ? httpRequest(options)
+          : httpsRequest(options);
       request.once("error", reject);
       request.once("response", (response) => {
         readWhole(response, ask.most).then(resolve, (error: unknown) => {
@@ -109,22 +116,27 @@ export class Client {
     const host = hostOf(this.#base);
     const port = portOf(this.#base);
     const socket =
-      this.#base.protocol === "https:"
-        ? connectTls({
+      this.#context === undefined
+        ? connect({ host, port })
+        : connectTls({
             host,
             port,
-            // Both told, so that NODE_TLS_REJECT_UNAUTHORIZED in an image cannot turn the check off.
+            secureContext: this.#context,
+            // Told, so that NODE_TLS_REJECT_UNAUTHORIZED in an image cannot turn the check off.
             rejectUnauthorized: true,
             ...(isIP(host) === 0 ? { servername: host } : {}),
-            ...(this.#ca === undefined ? {} : { ca: this.#ca }),
             ALPNProtocols: ["http/1.1"],
-          })
-        : connect({ host, port });
+          });
     socket.setNoDelay(true);
     // The request that uses the connection tells its errors; a spare one's are nobody's concern.
     socket.on("error", () => undefined);
     return socket;
   }
+}
+
+/** Throws for what holds no certificate. createSecureContext takes anything, and then trusts nobody without a word. */
+function refuseUnreadable(pem: string): X509Certificate {
+  return new X509Certificate(pem);
 }
 
 function hostOf(url: URL): string {

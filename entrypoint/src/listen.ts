@@ -59,10 +59,18 @@ export class Door {
     }
   }
 
-  /** Keeps a connection from being given up for a newer one. */
-  prove(socket: Socket): void {
-    if (this.#sockets.has(socket)) {
-      this.#sockets.set(socket, true);
+  /**
+   * Keeps a connection from being given up for a newer one. It is found by the other side's address, because the socket
+   * that speaks TLS is not the one that was accepted.
+   */
+  prove({ remoteAddress, remotePort }: Socket): void {
+    for (const socket of this.#sockets.keys()) {
+      if (
+        socket.remoteAddress === remoteAddress &&
+        socket.remotePort === remotePort
+      ) {
+        this.#sockets.set(socket, true);
+      }
     }
   }
 

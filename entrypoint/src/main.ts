@@ -1,11 +1,14 @@
 #!/usr/bin/env node
 // The process: its environment, arguments, files, signals and end. Nothing else in this package touches any of them.
-// Bundled it runs as `node entrypoint.cjs [--] CMD ARGS…`; every argument belongs to the command.
+// Bundled it runs as `node entrypoint.cjs [--] CMD ARGS…`, where every argument belongs to the command, or behind the
+// launcher, which tells by itself.
 
 import {
   closeSync,
+  fstatSync,
   readdirSync,
   readFileSync,
+  readSync,
   statSync,
   writeSync,
 } from "node:fs";
@@ -17,6 +20,8 @@ import { becomeCommand } from "./exec.ts";
 import type { Host } from "./exec.ts";
 import { describeEnd } from "./exit.ts";
 import { findCommand } from "./find.ts";
+import { openLaunched } from "./launched.ts";
+import type { Given } from "./launched.ts";
 import { openLog } from "./log.ts";
 
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
@@ -24,7 +29,7 @@ const O_CLOEXEC = 0o2000000;
 /** The largest file that a setting names, in bytes. */
 const MOST = 1024 * 1024;
 
-const host: Host = {
+const ownHost: Host = {
   execve: (file, argv, env) => process.execve?.(file, argv, env),
   resetSignal: (name) => {
     // Node's own "ignored" is only undone when a listener was there and went.
@@ -89,22 +94,60 @@ function readSmallFile(path: string): string {
   return readFileSync(path, "utf8");
 }
 
-async function main(): Promise<never> {
-  for (const [name, number] of Object.entries(SIGNALS)) {
-    // Without a handler a process that is PID 1 would ignore them.
-    process.on(name, () => process.exit(128 + number));
-  }
-  process.on("uncaughtException", end);
-  process.on("unhandledRejection", end);
+/** What the launcher of the bundle keeps for us, where there is one. */
+function launched(args: readonly string[]): Given | undefined {
+  const [, script = ""] = process.argv;
+  return openLaunched(args, script.replace(/[^/]*$/, "become"), {
+    read: (descriptor) => {
+      const bytes = Buffer.alloc(fstatSync(descriptor).size);
+      readSync(descriptor, bytes, 0, bytes.length, 0);
+      return bytes;
+    },
+    write: (descriptor, bytes) => {
+      for (let at = 0; at < bytes.length;) {
+        at += writeSync(descriptor, bytes, at);
+      }
+    },
+    execve: (file, argv) => process.execve?.(file, argv, {}),
+  });
+}
+
+/** What this process itself was given. */
+function direct(args: readonly string[]): Given {
   checkArguments(block("/proc/self/cmdline", () => process.argv.join("\0")));
-  const given = parseEnviron(
+  const env = parseEnviron(
     block("/proc/self/environ", () =>
       Object.entries(process.env)
         .map(([name, value]) => `${name}=${value}`)
         .join("\0"),
     ),
   );
-  const command = findCommand(process.argv.slice(2), given.get("PATH"));
+  return { args, env, host: ownHost };
+}
+
+/**
+ * Makes Node's own streams over stdio impossible to create. Each sets its descriptor non-blocking, for the command too,
+ * and Node creates stderr's even by itself: whenever a socket is destroyed, net.Socket compares itself with it.
+ */
+function leaveStdioAlone(): void {
+  for (const name of ["stdin", "stdout", "stderr"]) {
+    Object.defineProperty(process, name, { value: {} });
+  }
+  // Node's warnings would go there, and they are about Node: that execve is experimental, say.
+  process.removeAllListeners("warning");
+}
+
+async function main(): Promise<never> {
+  leaveStdioAlone();
+  for (const [name, number] of Object.entries(SIGNALS)) {
+    // Without a handler a process that is PID 1 would ignore them.
+    process.on(name, () => process.exit(128 + number));
+  }
+  process.on("uncaughtException", end);
+  process.on("unhandledRejection", end);
+  const args = process.argv.slice(2);
+  const { args: words, env: given, host } = launched(args) ?? direct(args);
+  const command = findCommand(words, given.get("PATH"));
   const settings = readSettings(given, readSmallFile);
   const log = openLog(settings.logLevel, write);
   if (settings.mode === "off") {

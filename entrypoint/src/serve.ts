@@ -73,6 +73,7 @@ export function serve(
   server.on(
     channel.kind === "psk" ? "secureConnection" : "connection",
     (socket: Socket) => {
+      log.debug("a channel stands", { from: socket.remoteAddress });
       door.prove(socket);
       guards.set(socket, new Guard(socket, clock));
     },

@@ -36,7 +36,8 @@ export const TASK =
 /** A directory of this test file's own. */
 export const scratch = mkdtempSync(join(tmpdir(), "vaultbuddy-entrypoint-"));
 export const BUNDLE = join(scratch, "entrypoint.cjs");
-const bundled = bundleEntrypoint(BUNDLE);
+/** Resolves when {@link BUNDLE} is there. */
+export const bundled = bundleEntrypoint(BUNDLE);
 
 /** A started entrypoint. */
 export interface Started {

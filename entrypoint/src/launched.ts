@@ -1,0 +1,148 @@
+// Adapter: the bundle's launcher (launcher/entrypoint.c), which starts us with an environment of our own and keeps the
+// one it was given in a sealed memfd. We read it there, write what is to run into a second memfd, and execute
+// launcher/become.c, which puts everything back. The layout of both is that of launcher/given.h.
+
+import type { Host } from "./exec.ts";
+
+const GIVEN_MAGIC = "vaultbuddy-give1";
+const PLAN_MAGIC = "vaultbuddy-plan1";
+/** sizeof(struct given): the strings begin there. */
+const GIVEN_BYTES = 120;
+/** sizeof(struct plan). */
+const PLAN_BYTES = 24;
+
+/** What was given to the process, or to the launcher before it, and how to become the command. */
+export interface Given {
+  /** The command and its arguments. Bytes that are not UTF-8 read as U+FFFD here, and reach the command as they were. */
+  readonly args: readonly string[];
+  /** The first of each name, likewise. */
+  readonly env: ReadonlyMap<string, string>;
+  readonly host: Host;
+}
+
+/** What is done to descriptors and to the process. */
+export interface LauncherIo {
+  /** All bytes of an open descriptor. Throws where it is not open. */
+  readonly read: (descriptor: number) => Uint8Array;
+  readonly write: (descriptor: number, bytes: Uint8Array) => void;
+  /** Replaces the process; the new one has no environment. */
+  readonly execve: (file: string, argv: readonly string[]) => void;
+}
+
+/**
+ * What the launcher handed over, or undefined when it was not the launcher that started us. It says so by naming its two
+ * memfds in the only argument, and the record in the first one proves it: no variable of an image has a part in that.
+ */
+export function openLaunched(
+  args: readonly string[],
+  become: string,
+  io: LauncherIo,
+): Given | undefined {
+  const [, given, plan] = /^(\d+),(\d+)$/.exec(args[0] ?? "") ?? [];
+  const record = args.length === 1 ? readGiven(Number(given), io) : undefined;
+  if (record === undefined || given === undefined || plan === undefined) {
+    return undefined;
+  }
+  const texts = record.args.map((arg) => arg.toString("utf8"));
+  const skip = texts[0] === "--" ? 1 : 0;
+  return {
+    args: texts,
+    env: firstOfEach(record.env),
+    host: {
+      execve: (file, _argv, env) => {
+        io.write(Number(plan), writePlan(skip, file, record.env, env));
+        io.execve(become, ["become", given, plan]);
+      },
+      // become.c sets every disposition and closes what is ours. Whatever else stands open was given to the command.
+      resetSignal: () => undefined,
+      inherited: () => [],
+      close: () => undefined,
+    },
+  };
+}
+
+interface Aside {
+  readonly args: readonly Buffer[];
+  readonly env: readonly Buffer[];
+}
+
+function readGiven(descriptor: number, io: LauncherIo): Aside | undefined {
+  let bytes: Buffer;
+  try {
+    bytes = Buffer.from(io.read(descriptor));
+  } catch {
+    return undefined;
+  }
+  if (
+    bytes.length < GIVEN_BYTES ||
+    bytes.toString("latin1", 0, 16) !== GIVEN_MAGIC
+  ) {
+    return undefined;
+  }
+  const argc = bytes.readUInt32LE(16);
+  const strings = split(bytes.subarray(GIVEN_BYTES));
+  return { args: strings.slice(0, argc), env: strings.slice(argc) };
+}
+
+function split(bytes: Buffer): Buffer[] {
+  const found: Buffer[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const end = bytes.indexOf(0, at);
+    found.push(bytes.subarray(at, end));
+    at = end + 1;
+  }
+  return found;
+}
+
+function firstOfEach(entries: readonly Buffer[]): Map<string, string> {
+  const env = new Map<string, string>();
+  for (const { name, value } of entries.map(parse)) {
+    if (name !== "" && !env.has(name)) {
+      env.set(name, value);
+    }
+  }
+  return env;
+}
+
+function parse(entry: Buffer): { name: string; value: string } {
+  const text = entry.toString("utf8");
+  const at = text.indexOf("=");
+  return at <= 0
+    ? { name: "", value: text }
+    : { name: text.slice(0, at), value: text.slice(at + 1) };
+}
+
+/**
+ * The bytes for become.c. What was given and is still to be there keeps its bytes and its place, also where it is not
+ * UTF-8, has no name, or comes twice; a new value takes the place of the old; new names follow.
+ */
+function writePlan(
+  skip: number,
+  file: string,
+  given: readonly Buffer[],
+  env: Readonly<Record<string, string>>,
+): Buffer {
+  const left = new Map(Object.entries(env));
+  const before = firstOfEach(given);
+  const entries = given.flatMap((entry) => {
+    const { name } = parse(entry);
+    const wanted = Object.hasOwn(env, name) ? env[name] : undefined;
+    const first = left.delete(name);
+    if (name === "" || (wanted !== undefined && wanted === before.get(name))) {
+      return [entry];
+    }
+    return first ? [Buffer.from(`${name}=${wanted}`)] : [];
+  });
+  for (const [name, value] of left) {
+    entries.push(Buffer.from(`${name}=${value}`));
+  }
+  const head = Buffer.alloc(PLAN_BYTES);
+  head.write(PLAN_MAGIC, "latin1");
+  head.writeUInt32LE(skip, 16);
+  head.writeUInt32LE(entries.length, 20);
+  const end = Buffer.of(0);
+  return Buffer.concat([
+    head,
+    ...[Buffer.from(file), ...entries].flatMap((bytes) => [bytes, end]),
+  ]);
+}
