@@ -1,2 +1,30 @@
 // The door of devstack: what the demo, the stories and a developer's shell may start.
-export {};
+
+export { dockerEngine } from "./engine/docker.ts";
+export { Daemon } from "./stack/daemon.ts";
+export type { LogLine } from "./stack/daemon.ts";
+export { freePort, looseTask, notify } from "./stack/loose.ts";
+export type {
+  BrokerAnswer,
+  LooseNotice,
+  LooseSpec,
+  LooseTask,
+} from "./stack/loose.ts";
+export { sampleFamily, sampleSecrets, Stack } from "./stack/stack.ts";
+export type { StackOptions } from "./stack/stack.ts";
+export {
+  appLine,
+  describeTask,
+  exitCode,
+  readAppLine,
+  runSample,
+  sampleContainer,
+  stopTask,
+  until,
+} from "./stack/tasks.ts";
+export type {
+  AppLine,
+  NetworkMode,
+  SampleTask,
+  StartedTask,
+} from "./stack/tasks.ts";

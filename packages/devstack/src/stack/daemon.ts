@@ -99,6 +99,11 @@ export class Daemon {
     return await this.line((line) => line.fields["msg"] === message, ms, from);
   }
 
+  /** Its exit code, once it has ended by itself; 128 for a signal. */
+  exit(): Promise<number> {
+    return this.#ended;
+  }
+
   /** Asks it to stop; answers its exit code. */
   async stop(): Promise<number> {
     this.#child.kill("SIGTERM");

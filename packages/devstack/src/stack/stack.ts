@@ -12,13 +12,14 @@ import { deriveFamilyKey, parseKey } from "@vaultbuddy/common";
 import { bundleEntrypoint } from "@vaultbuddy/entrypoint/bundle";
 import type { AwsStack } from "../ecs/handle.ts";
 import { startAws } from "../ecs/server.ts";
-import type { AwsOptions } from "../ecs/server.ts";
+import type { AwsOptions } from "../ecs/options.ts";
 import { dockerEngine } from "../engine/docker.ts";
 import type { Engine } from "../engine/engine.ts";
 import { buildImage, nodePath } from "../engine/image.ts";
 import { startVault } from "../vault/server.ts";
 import type { VaultServer } from "../vault/server.ts";
 import { Daemon } from "./daemon.ts";
+import type { DaemonSpec } from "./daemon.ts";
 import { setUpVault, VaultAdmin } from "./vault-setup.ts";
 import type { BrokerLogin } from "./vault-setup.ts";
 
@@ -39,7 +40,7 @@ export interface StackOptions {
   readonly policy?: Readonly<Record<string, unknown>>;
   /** More families with a Vault policy of their own name. */
   readonly families?: readonly string[];
-  /** As for `connectDocker`; default: the machine's Docker. */
+  /** As for `connectDocker`; default: the machine's Docker. `none`: no containers, only loose tasks (loose.ts). */
   readonly dockerHost?: string;
   /** Told at each step of starting. */
   readonly tell?: (what: string) => void;
@@ -49,13 +50,12 @@ const root = fileURLToPath(new URL("../../../../", import.meta.url));
 
 /** A running installation. */
 export class Stack {
-  readonly engine: Engine;
+  readonly #engine: Engine | undefined;
   readonly vault: VaultServer;
   readonly admin: VaultAdmin;
   readonly aws: AwsStack;
   readonly ecs: ECSClient;
-  /** The image with Node, the entrypoint and the sample app. */
-  readonly image: string;
+  readonly #image: string | undefined;
   readonly folder: string;
   readonly #login: BrokerLogin;
   readonly #master: string;
@@ -65,18 +65,29 @@ export class Stack {
   /** Starts the stand-ins; {@link startBroker} and {@link startAgent} start the daemons. */
   static async start(options: StackOptions = {}): Promise<Stack> {
     const tell = options.tell ?? (() => undefined);
-    const engine = dockerEngine(options.dockerHost);
-    await engine.ping();
+    const engine =
+      options.dockerHost === "none"
+        ? undefined
+        : dockerEngine(options.dockerHost);
+    await engine?.ping();
     const folder = mkdtempSync(join(tmpdir(), "vaultbuddy-"));
     const closing: (() => Promise<void>)[] = [];
     try {
       tell("building the image of the sample task");
-      const image = await sampleImage(folder, options.dockerHost);
+      await bundleEntrypoint(join(folder, "entrypoint.cjs"));
+      const image =
+        engine === undefined
+          ? undefined
+          : await sampleImage(folder, options.dockerHost);
       tell("starting stand-ins for Vault, ECS and EC2");
-      const host = await engine.hostAddress();
+      const host = (await engine?.hostAddress()) ?? "127.0.0.1";
       const vault = await startVault({ host });
       closing.push(() => vault.close());
-      const aws = await startAws({ engine, hostAddress: host, ...options.aws });
+      const aws = await startAws({
+        ...(engine && { engine }),
+        hostAddress: host,
+        ...options.aws,
+      });
       closing.push(() => aws.close());
       const admin = new VaultAdmin(vault.addr, vault.rootToken);
       closing.push(() => admin.close());
@@ -100,20 +111,20 @@ export class Stack {
   }
 
   private constructor(parts: {
-    engine: Engine;
+    engine: Engine | undefined;
     vault: VaultServer;
     admin: VaultAdmin;
     aws: AwsStack;
-    image: string;
+    image: string | undefined;
     folder: string;
     login: BrokerLogin;
     options: StackOptions;
   }) {
-    this.engine = parts.engine;
+    this.#engine = parts.engine;
     this.vault = parts.vault;
     this.admin = parts.admin;
     this.aws = parts.aws;
-    this.image = parts.image;
+    this.#image = parts.image;
     this.folder = parts.folder;
     this.#login = parts.login;
     this.#dockerHost = parts.options.dockerHost;
@@ -134,6 +145,15 @@ export class Stack {
     );
   }
 
+  get engine(): Engine {
+    return present(this.#engine);
+  }
+
+  /** The image with Node, the entrypoint and the sample app. */
+  get image(): string {
+    return present(this.#image);
+  }
+
   /** Writes a file into the stack's folder, for its user's eyes only; answers its path. */
   write(name: string, text: string): string {
     const path = join(this.folder, name);
@@ -148,7 +168,7 @@ export class Stack {
       .toString("base64url");
   }
 
-  /** Starts a broker and waits until it listens. Later arguments beat the earlier, default ones. */
+  /** Starts a broker and waits until it serves. Later arguments beat the earlier, default ones. */
   async startBroker(
     args: readonly string[] = [],
     env: Readonly<Record<string, string>> = {},
@@ -172,6 +192,7 @@ export class Stack {
       },
     );
     const { fields } = await daemon.said("listening");
+    await daemon.said("logged in to Vault");
     return { daemon, url: `http://${String(fields["address"])}` };
   }
 
@@ -197,17 +218,34 @@ export class Stack {
     return daemon;
   }
 
+  /** Runs the bundled entrypoint as a process of this machine. */
+  startEntrypoint(
+    command: readonly string[],
+    env: Readonly<Record<string, string>>,
+  ): Daemon {
+    return this.#run({
+      name: "entrypoint",
+      script: join(this.folder, "entrypoint.cjs"),
+      args: ["--", ...command],
+      env,
+    });
+  }
+
   #spawn(
     name: "broker" | "agent",
     args: readonly string[],
     env: Readonly<Record<string, string>>,
   ): Daemon {
-    const daemon = new Daemon({
+    return this.#run({
       name,
       script: join(root, name, "src/main.ts"),
       args,
       env,
     });
+  }
+
+  #run(spec: DaemonSpec): Daemon {
+    const daemon = new Daemon(spec);
     this.#daemons.push(daemon);
     return daemon;
   }
@@ -238,6 +276,13 @@ export class Stack {
   }
 }
 
+function present<Value>(value: Value | undefined): Value {
+  if (value === undefined) {
+    throw new Error("this stack was started without an engine");
+  }
+  return value;
+}
+
 const samplePolicy = {
   [sampleFamily]: {
     policies: [sampleFamily],
@@ -251,13 +296,15 @@ async function sampleImage(
   folder: string,
   dockerHost: string | undefined,
 ): Promise<string> {
-  const entrypoint = join(folder, "entrypoint.cjs");
-  await bundleEntrypoint(entrypoint);
   return await buildImage(
     {
       name: "sample",
       files: [
-        { path: "/vaultbuddy/entrypoint.cjs", mode: 0o444, source: entrypoint },
+        {
+          path: "/vaultbuddy/entrypoint.cjs",
+          mode: 0o444,
+          source: join(folder, "entrypoint.cjs"),
+        },
         {
           path: "/app/app.cjs",
           mode: 0o444,
