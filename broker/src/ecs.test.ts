@@ -181,6 +181,34 @@ describe("a task", () => {
     );
   });
 
+  test("whose ARN ECS spells otherwise is found, and its spelling told", async () => {
+    const { clock, aws, ecs } = open();
+    aws.known.add(taskArn(1).arn);
+    aws.answers.tasks = () => ({ tasks: [rawTask(taskArn(1).arn)] });
+    const old = parseTaskArn(taskArn(1).arn.replace("/prod/", "/"));
+    expect(await outcome(clock, ecs.task(cluster, old, lookup))).toMatchObject({
+      kind: "found",
+      task: { taskArn: taskArn(1).arn },
+    });
+  });
+
+  test("has members that are empty or null where they could be absent", async () => {
+    const { clock, aws, ecs } = open();
+    aws.answers.tasks = () => ({
+      tasks: [
+        {
+          ...rawTask(taskArn(1).arn),
+          startedBy: "",
+          group: null,
+          overrides: null,
+        },
+      ],
+    });
+    expect(
+      await outcome(clock, ecs.task(cluster, taskArn(1), lookup)),
+    ).toMatchObject({ kind: "found", task: { overrides: [] } });
+  });
+
   test("with an id that is none is missing without asking, so that it spoils nobody's call", async () => {
     const { clock, aws, ecs } = open();
     expect(

@@ -48,6 +48,7 @@ class FakeEcs implements Pick<
   readonly #says: (elapsed: number) => Json | "missing" | "hang" | Error;
   mode = "bridge";
   definitions = 0;
+  addresses = 0;
 
   constructor(
     clock: ManualClock,
@@ -98,6 +99,7 @@ class FakeEcs implements Pick<
   }
 
   async instanceAddress(): Promise<string | undefined> {
+    this.addresses += 1;
     return await Promise.resolve("10.0.0.9");
   }
 
@@ -264,6 +266,22 @@ describe("not yet", () => {
     expect(ecs.lookups.slice(1).every(({ patience }) => patience > 0)).toBe(
       true,
     );
+  });
+
+  test("what the verdict will need is looked up while waiting, and once", async () => {
+    const { ecs } = await run({
+      says: (elapsed) => ({
+        container: { lastStatus: elapsed < 3000 ? "PENDING" : "RUNNING" },
+      }),
+      policy: { web: {} },
+    });
+    // Once to prepare and once for the verdict: the provider remembers.
+    expect([ecs.definitions, ecs.addresses]).toEqual([2, 2]);
+    const unruled = await run({
+      says: () => ({ container: { lastStatus: "PENDING" } }),
+      policy: {},
+    });
+    expect([unruled.ecs.definitions, unruled.ecs.addresses]).toEqual([0, 0]);
   });
 
   test("a task that is MISSING at first is found when it appears, on the small bucket", async () => {

@@ -3,6 +3,7 @@
 
 import { pause, Refusal } from "@vaultbuddy/common";
 import type { Clock, Notice, SecretPlan } from "@vaultbuddy/common";
+import type { TaskFacts } from "./ecs/facts.ts";
 import type { EcsProvider, Lookup } from "./ecs.ts";
 import type { Policy, Rule } from "./policy.ts";
 import { judge, refuseForeignCluster } from "./validate/judge.ts";
@@ -48,7 +49,7 @@ export interface VouchDeps {
 }
 
 /** What the ledger says of the container before ECS is asked. */
-export interface Standing {
+interface Standing {
   /** It has had a token: only a rule with `restart` gives another, and then its age is not asked. */
   readonly restartOf: boolean;
 }
@@ -109,6 +110,7 @@ class Inquiry {
   readonly #lookup: Lookup;
   #waitingFor: NotYet | "missing" | undefined;
   #missingSince: number | undefined;
+  #prepared: Promise<void> | undefined;
 
   constructor(notice: Notice, deps: VouchDeps, lookup: Lookup) {
     this.#notice = notice;
@@ -134,6 +136,7 @@ class Inquiry {
           return this.#vouched(evidence, verdict);
         }
         this.#waitingFor = verdict;
+        this.#prepared ??= this.#prepare(answer.task).catch(() => undefined);
       } else {
         this.#missing();
       }
@@ -194,6 +197,27 @@ class Inquiry {
       case "not_yet":
       case "vouched":
         return verdict;
+    }
+  }
+
+  /**
+   * Looks up what the verdict will need while the task is not ready yet, so that nothing is left to ask when it is. A
+   * failure is nobody's concern here: who needs the answer asks again.
+   */
+  async #prepare({ definition, instanceArn }: TaskFacts): Promise<void> {
+    const { ecs, policy } = this.#deps;
+    const { cluster, containerName } = this.#notice;
+    if (policy.match(definition.family, containerName) === undefined) {
+      return;
+    }
+    const { networkMode } = await ecs.definition(
+      cluster,
+      definition.arn,
+      this.#lookup,
+    );
+    const onHost = networkMode === "bridge" || networkMode === "host";
+    if (onHost && instanceArn !== undefined) {
+      await ecs.instanceAddress(cluster, instanceArn, this.#lookup);
     }
   }
 

@@ -3,9 +3,13 @@
 
 import { Fields, ShapeError } from "@vaultbuddy/common";
 
-/** Opens an object; members that are null count as absent. Unknown members are left alone. Throws {@link ShapeError}. */
+/**
+ * Opens an object; members that are null or an empty text count as absent, and unknown ones are left alone. Throws
+ * {@link ShapeError}.
+ */
 export function openAnswer(value: unknown, at: string): Fields {
-  return new Fields(Object.fromEntries(membersOf(value, at)), at);
+  const members = membersOf(value, at).filter(([, content]) => content !== "");
+  return new Fields(Object.fromEntries(members), at);
 }
 
 /** The members of an object that are not null. Throws {@link ShapeError}. */

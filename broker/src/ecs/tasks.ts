@@ -1,5 +1,6 @@
-// One DescribeTasks call and what it says of each task asked for. Whether an answer is for what was asked is compared
-// here, ARN by ARN; a task that comes back malformed spoils nobody else's answer.
+// One DescribeTasks call and what it says of each task asked for. Answers are put to questions by the task's id alone,
+// because ECS may spell an ARN of the old format in the new one; whether the ARN is the one that was asked for is the
+// judgement's to compare. A task that comes back malformed spoils nobody else's answer.
 
 import { ShapeError } from "@vaultbuddy/common";
 import type { TaskAnswer } from "../ecs.ts";
@@ -17,7 +18,13 @@ export async function taskAnswers(
 ): Promise<Map<string, TaskAnswer>> {
   try {
     const { body, date } = await calls.describeTasks(cluster, arns);
-    return readAnswers(body, date, new Set(arns));
+    const answers = readAnswers(body, date);
+    return new Map(
+      arns.flatMap((arn) => {
+        const answer = answers.get(idOf(arn));
+        return answer === undefined ? [] : [[arn, answer]];
+      }),
+    );
   } catch (error) {
     if (error instanceof ShapeError) {
       throw new AwsFault("DescribeTasks", "malformed");
@@ -30,24 +37,25 @@ export async function taskAnswers(
   }
 }
 
-function readAnswers(
-  body: unknown,
-  asOf: number,
-  asked: ReadonlySet<string>,
-): Map<string, TaskAnswer> {
+/** Answers by the task's id. */
+function readAnswers(body: unknown, asOf: number): Map<string, TaskAnswer> {
   const fields = openAnswer(body, "");
   const answers = new Map<string, TaskAnswer>();
   for (const arn of optionalList(fields, "failures", 1000, readMissing)) {
-    if (arn !== undefined && asked.has(arn)) {
-      answers.set(arn, { kind: "missing" });
+    if (arn !== undefined) {
+      answers.set(idOf(arn), { kind: "missing" });
     }
   }
   for (const task of optionalList(fields, "tasks", 1000, readTask)) {
-    if (task !== undefined && asked.has(task.taskArn)) {
-      answers.set(task.taskArn, { kind: "found", task, asOf });
+    if (task !== undefined) {
+      answers.set(idOf(task.taskArn), { kind: "found", task, asOf });
     }
   }
   return answers;
+}
+
+function idOf(arn: string): string {
+  return arn.slice(arn.lastIndexOf("/") + 1);
 }
 
 /** The ARN of a failure that means "there is no such task", and of no other. */

@@ -7,7 +7,7 @@ function texts(alphabet: string, longest: number): string[] {
   let row = [""];
   const all = [""];
   for (let length = 1; length <= longest; length += 1) {
-    row = row.flatMap((head) => [...alphabet].map((char) => head + char));
+    row = row.flatMap((head) => alphabet.split("").map((char) => head + char));
     all.push(...row);
   }
   return all;
@@ -16,7 +16,10 @@ function texts(alphabet: string, longest: number): string[] {
 /** The same language as a regular expression, as an independent opinion. */
 function asExpression(pattern: string): RegExp {
   return new RegExp(
-    `^${[...pattern].map((char) => (char === "*" ? "[^/]*" : char)).join("")}$`,
+    `^${pattern
+      .split("")
+      .map((char) => (char === "*" ? "[^/]*" : char))
+      .join("")}$`,
   );
 }
 

@@ -30,7 +30,7 @@ const launchTypes = [
   "EXTERNAL",
   "MANAGED_INSTANCES",
 ] as const;
-export type LaunchType = (typeof launchTypes)[number];
+type LaunchType = (typeof launchTypes)[number];
 
 const MOST = 100;
 
