@@ -414,6 +414,20 @@ describe("RunTask and StopTask refuse", () => {
     });
   });
 
+  test("a group that looks like a service's", async () => {
+    await ecs.send(new RegisterTaskDefinitionCommand(definition()));
+    const call = ecs.send(
+      new RunTaskCommand({
+        cluster,
+        taskDefinition: "contract",
+        group: "service:web",
+      }),
+    );
+    expect(await refusal(call)).toMatchObject({
+      name: "InvalidParameterException",
+    });
+  });
+
   test("an unknown task", async () => {
     const call = ecs.send(new StopTaskCommand({ cluster, task: unknownId }));
     expect(await refusal(call)).toMatchObject({

@@ -11,7 +11,8 @@ import {
 import { describeTasks, listTasks } from "./describe-tasks.ts";
 import type { Input } from "./input.ts";
 import { describeContainerInstances, describeInstances } from "./instances.ts";
-import { type RunContext, runTask, stopTask } from "./run-task.ts";
+import { type RunContext, runTask } from "./run-task.ts";
+import { stopTask } from "./stop-task.ts";
 import type { Xml } from "./xml.ts";
 
 export interface ActionContext extends RunContext {

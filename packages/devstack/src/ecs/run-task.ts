@@ -1,20 +1,13 @@
-// RunTask and StopTask: a request becomes task records, and each record a run.
+// RunTask: a request becomes task records, and each record a run.
 
-import { arn, taskArnOf } from "./arn.ts";
 import { AwsError, clientException, invalidParameter } from "./aws-error.ts";
-import { epochSeconds } from "./clock.ts";
 import { clusterOf } from "./clusters.ts";
 import type { Input, Json } from "./input.ts";
-import { uuid } from "./network-interface.ts";
+import { type Asked, newRecord } from "./new-record.ts";
 import { readOverrides } from "./overrides.ts";
-import type {
-  ContainerRecord,
-  TaskDefinition,
-  TaskOverride,
-  TaskRecord,
-} from "./records.ts";
+import type { TaskDefinition, TaskRecord } from "./records.ts";
 import type { Runner } from "./runner.ts";
-import type { Cluster, Store, TaskEntry } from "./store.ts";
+import type { Store } from "./store.ts";
 import { TaskRun } from "./task-run.ts";
 
 /** Requests already run, by cluster and clientToken: the same again is answered with the same tasks. */
@@ -23,22 +16,12 @@ type ClientTokens = Map<
   { readonly request: string; readonly taskArns: readonly string[] }
 >;
 
+const mostTokens = 1_000;
+
 export interface RunContext {
   readonly store: Store;
   readonly runner: Runner;
   readonly tokens: ClientTokens;
-}
-
-interface Asked {
-  readonly cluster: Cluster;
-  readonly definition: TaskDefinition;
-  readonly overrides: TaskOverride;
-  readonly launchType: string;
-  readonly subnet: string | undefined;
-  readonly group: string;
-  readonly startedBy: string | undefined;
-  readonly enableExecuteCommand: boolean;
-  readonly tags: { key: string; value: string }[];
 }
 
 export function runTask(
@@ -68,57 +51,12 @@ export function runTask(
   const tasks = Array.from({ length: count }, () =>
     launch(store, runner, asked),
   );
-  if (token !== undefined)
+  if (token !== undefined) {
     tokens.set(key, { request, taskArns: tasks.map(({ taskArn }) => taskArn) });
+    // AWS remembers a token for a day; this many is a day here.
+    if (tokens.size > mostTokens) tokens.delete([...tokens.keys()][0] ?? "");
+  }
   return { tasks, failures: [] };
-}
-
-export function stopTask(
-  { store, runner }: RunContext,
-  input: Input,
-): { task: TaskRecord } {
-  const cluster = clusterOf(store, input);
-  const identifier = input.requiredString("task", "Task cannot be empty.");
-  const entry = store.visibleTask(
-    taskArnOf(store.place, cluster.name, identifier),
-  );
-  if (entry === undefined)
-    throw invalidParameter("The referenced task was not found.");
-  const reason = input.string("reason") ?? "Task stopped by user";
-  if (reason.length > 1024)
-    throw invalidParameter("reason can have at most 1024 characters.");
-  const run = runner.run(entry.record.taskArn);
-  if (run === undefined)
-    stopMadeUp(store, entry, reason, runner.options.delays.stoppedKeepMs);
-  else run.stop("UserInitiated", reason);
-  return { task: entry.record };
-}
-
-/** A made-up task has no containers to wait for. */
-function stopMadeUp(
-  store: Store,
-  entry: TaskEntry,
-  reason: string,
-  keepMs: number,
-): void {
-  const { record } = entry;
-  if (record.stoppedAt !== undefined) return;
-  const now = epochSeconds(store.clock.now());
-  const end = {
-    desiredStatus: "STOPPED",
-    lastStatus: "STOPPED",
-    stopCode: "UserInitiated",
-    stoppedReason: reason,
-  };
-  Object.assign(record, {
-    ...end,
-    stoppingAt: now,
-    executionStoppedAt: now,
-    stoppedAt: now,
-    version: record.version + 1,
-  });
-  for (const container of record.containers) container.lastStatus = "STOPPED";
-  entry.visibleUntil = store.clock.now() + keepMs;
 }
 
 function read(store: Store, input: Input): Asked {
@@ -159,13 +97,21 @@ function read(store: Store, input: Input): Asked {
     startedBy,
     subnet: readSubnet(input, definition),
     overrides: readOverrides(input.object("overrides"), definition),
-    group: input.string("group") ?? `family:${definition.family}`,
+    group: readGroup(input) ?? `family:${definition.family}`,
     enableExecuteCommand: input.boolean("enableExecuteCommand") ?? false,
     tags: input.objects("tags").map((one) => ({
       key: one.string("key") ?? "",
       value: one.string("value") ?? "",
     })),
   };
+}
+
+/** `service:` is kept for what a service started: that is why a policy may go by it. */
+function readGroup(input: Input): string | undefined {
+  const group = input.string("group");
+  if (group?.startsWith("service:") === true)
+    throw invalidParameter("Invalid namespace for group.");
+  return group;
 }
 
 function readSubnet(
@@ -208,83 +154,4 @@ function launch(store: Store, runner: Runner, asked: Asked): TaskRecord {
   const answer = structuredClone(record);
   runner.start(run);
   return answer;
-}
-
-function newRecord(
-  store: Store,
-  asked: Asked,
-  provisioning: boolean,
-): TaskRecord {
-  const { cluster, definition, launchType, subnet, startedBy } = asked;
-  const { place, hex, clock } = store;
-  const taskArn = arn(place, `task/${cluster.name}/${hex(32)}`);
-  const fargate = launchType === "FARGATE";
-  const instance = store.instancesOf(cluster.name)[0];
-  const zone = `${place.region}a`;
-  const now = epochSeconds(clock.now());
-  return {
-    taskArn,
-    clusterArn: cluster.arn,
-    taskDefinitionArn: definition.taskDefinitionArn,
-    ...(!fargate && instance && { containerInstanceArn: instance.arn }),
-    overrides: asked.overrides,
-    lastStatus:
-      provisioning || subnet !== undefined ? "PROVISIONING" : "PENDING",
-    desiredStatus: "RUNNING",
-    ...(definition.cpu !== undefined && { cpu: definition.cpu }),
-    ...(definition.memory !== undefined && { memory: definition.memory }),
-    containers: definition.containerDefinitions.map((one) =>
-      newContainer(store, taskArn, one),
-    ),
-    ...(startedBy !== undefined && { startedBy }),
-    version: 1,
-    connectivity: "CONNECTED",
-    connectivityAt: now,
-    createdAt: now,
-    group: asked.group,
-    launchType,
-    ...(fargate && { platformVersion: "1.4.0", platformFamily: "Linux" }),
-    attachments: subnet === undefined ? [] : [newAttachment(store, subnet)],
-    healthStatus: "UNKNOWN",
-    tags: asked.tags,
-    enableExecuteCommand: asked.enableExecuteCommand,
-    availabilityZone: zone,
-    attributes: [{ name: "ecs.cpu-architecture", value: "x86_64" }],
-  };
-}
-
-function newAttachment(
-  store: Store,
-  subnet: string,
-): TaskRecord["attachments"][number] {
-  return {
-    id: uuid(store.hex(32)),
-    type: "ElasticNetworkInterface",
-    status: "PRECREATED",
-    details: [{ name: "subnetId", value: subnet }],
-  };
-}
-
-function newContainer(
-  store: Store,
-  taskArn: string,
-  definition: TaskDefinition["containerDefinitions"][number],
-): ContainerRecord {
-  const { cpu, memory, memoryReservation } = definition;
-  const [, path = ""] = taskArn.split(":task/");
-  return {
-    containerArn: arn(store.place, `container/${path}/${uuid(store.hex(32))}`),
-    taskArn,
-    name: definition.name,
-    image: definition.image,
-    lastStatus: "PENDING",
-    networkBindings: [],
-    networkInterfaces: [],
-    healthStatus: "UNKNOWN",
-    cpu: String(cpu),
-    ...(memory !== undefined && { memory: String(memory) }),
-    ...(memoryReservation !== undefined && {
-      memoryReservation: String(memoryReservation),
-    }),
-  };
 }

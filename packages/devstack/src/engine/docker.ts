@@ -144,10 +144,18 @@ class DockerEngine implements Engine {
   }
 
   async removeNetwork(id: string): Promise<void> {
-    await call(this.#docker.getNetwork(id).remove()).then(
-      undefined,
-      ignoring("absent"),
-    );
+    // A container that is being removed by somebody else still holds on to its network for a moment.
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await call(this.#docker.getNetwork(id).remove()).then(
+          undefined,
+          ignoring("absent"),
+        );
+      } catch (error) {
+        if (attempt === 10) throw error;
+        await delay(200);
+      }
+    }
   }
 
   async createVolume(
