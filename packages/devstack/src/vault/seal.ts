@@ -99,7 +99,9 @@ export class Seal {
     return {
       initialized: this.mode !== "uninitialized",
       sealed: down,
-      standby: this.mode === "standby" || this.mode === "performance-standby",
+      // Vault counts itself as a standby while it is sealed.
+      standby:
+        down || this.mode === "standby" || this.mode === "performance-standby",
       performance_standby: this.mode === "performance-standby",
       replication_performance_mode: mode,
       replication_dr_mode: this.mode === "dr-secondary" ? "secondary" : mode,

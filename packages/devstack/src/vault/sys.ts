@@ -156,7 +156,7 @@ function leaseRoutes(core: Core): Route[] {
   const queued = (call: Call): Reply | undefined =>
     call.fields.boolean("sync") ? undefined : accepted;
   const revokePrefix = (call: Call): void => {
-    core.tokens.revokePrefix(call.fields.string("prefix"));
+    core.tokens.revokePrefix(call.fields.string("prefix").replace(/\/?$/, "/"));
   };
   return [
     {

@@ -135,10 +135,10 @@ export class TokenStore {
     this.#forget(token.id);
   }
 
-  /** Ends every token that was made by a path below the prefix, as unmounting an auth method does. */
+  /** Ends every token made by a path at or below the prefix, which ends in "/". */
   revokePrefix(prefix: string): void {
     for (const token of this.#tokens.values())
-      if (token.path.startsWith(prefix)) this.revokeTree(token);
+      if (`${token.path}/`.startsWith(prefix)) this.revokeTree(token);
   }
 
   #forget(id: string): void {
