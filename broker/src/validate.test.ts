@@ -334,7 +334,7 @@ describe("not yet", () => {
       "ECS stops answering",
       (elapsed) =>
         elapsed < 1000 ? { container: { lastStatus: "PENDING" } } : "hang",
-      "task_not_running",
+      "ecs_unavailable",
     ],
   ])("until the deadline: %s", async (_, says, code) => {
     const outcome = await run({ says, deadline: 10_000 });
