@@ -56,6 +56,7 @@ const read = (url) => new Promise((done, fail) => get(url, (answer) => {
     limits: readFileSync("/proc/self/limits", "utf8"),
   }));
   const [, , act, arg] = process.argv;
+  if (act === "write") { writeFileSync("/data/file", arg); process.exit(0); }
   if (act === "exit") process.exit(Number(arg));
   if (act === "exit-once" && !existsSync("/tmp/again")) { writeFileSync("/tmp/again", ""); setTimeout(() => process.exit(1), Number(arg)); }
   if (act === "well-when" ) setTimeout(() => writeFileSync("/tmp/well", ""), Number(arg));
@@ -231,9 +232,13 @@ describe.skipIf(leftOut)(
       const docker = connectDocker(dockerHost);
       const containers = await docker.listContainers({ all: true, filters });
       const networks = await docker.listNetworks({ filters });
+      const volumes = await docker.listVolumes({
+        filters: JSON.stringify(filters),
+      });
       return [
         ...containers.flatMap(({ Names }) => Names),
         ...networks.map(({ Name }) => Name),
+        ...(volumes.Volumes ?? []).map(({ Name }) => Name),
       ];
     }
 
@@ -342,6 +347,32 @@ describe.skipIf(leftOut)(
       });
       expect(limits).toMatch(/Max open files +\d+ +1024 /);
       await rm(directory, { recursive: true });
+    });
+
+    test("has a volume of its own, which its containers share and which goes with the stack", async () => {
+      const mountPoints = [{ sourceVolume: "shared", containerPath: "/data" }];
+      const taskArn = await run(
+        "bridge",
+        [
+          {
+            name: "init",
+            essential: false,
+            command: ["write", "from a sibling"],
+            mountPoints,
+          },
+          {
+            name: "app",
+            dependsOn: [{ containerName: "init", condition: "SUCCESS" }],
+            mountPoints,
+          },
+        ],
+        { volumes: [{ name: "shared" }] },
+      );
+      expect((await said(taskArn, "app")).data).toBe("from a sibling");
+      expect((await status(taskArn, "RUNNING")).containers?.[0]).toMatchObject({
+        lastStatus: "STOPPED",
+        exitCode: 0,
+      });
     });
 
     test("runs an overridden command, and ECS shows the override", async () => {

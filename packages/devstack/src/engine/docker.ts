@@ -211,27 +211,40 @@ class DockerEngine implements Engine {
     const volumes = await call(
       this.#docker.listVolumes({ filters: JSON.stringify(filters) }),
     );
-    for (const { Name } of volumes.Volumes) {
+    for (const { Name } of volumes.Volumes ?? []) {
       await call(this.#docker.getVolume(Name).remove()).then(
         undefined,
         ignoring("absent"),
       );
     }
     const images =
-      options.images === true
-        ? await call(this.#docker.listImages({ filters }))
-        : [];
-    for (const { Id } of images) {
-      await call(this.#docker.getImage(Id).remove({ force: true })).then(
-        undefined,
-        ignoring("absent", "conflict"),
-      );
-    }
+      options.images === true ? await this.#removeImages(filters) : 0;
     return {
       containers: containers.length,
       networks: networks.length,
-      images: images.length,
+      images,
     };
+  }
+
+  /** Newest first, and again as long as that helps: an image others are built on goes after them. */
+  async #removeImages(filters: { label: string[] }): Promise<number> {
+    let removed = 0;
+    for (let before = -1; before !== removed;) {
+      before = removed;
+      for (const { Id } of await call(this.#docker.listImages({ filters }))) {
+        const gone = await call(
+          this.#docker.getImage(Id).remove({ force: true }),
+        ).then(
+          () => 1,
+          (error: unknown) => {
+            ignoring("absent", "conflict")(error);
+            return 0;
+          },
+        );
+        removed += gone;
+      }
+    }
+    return removed;
   }
 }
 
