@@ -153,6 +153,29 @@ describe("the listener", () => {
     ]);
   });
 
+  test("fields of the wrong type are refused, in the words of whoever looks first", async () => {
+    await vault.refused(
+      "GET",
+      "secret/data/listener?version=abc",
+      400,
+      `Field validation failed: error converting input abc for field "version": cannot parse '' as int: strconv.ParseInt: parsing "abc": invalid syntax`,
+    );
+    await vault.refused(
+      "POST",
+      "secret/data/listener",
+      400,
+      `error converting input text for field "data": '' expected a map, got 'string'`,
+      { body: { data: "text" } },
+    );
+    await vault.refused(
+      "POST",
+      "auth/token/create",
+      400,
+      `Error decoding request: 1 error(s) decoding:\n\n* cannot parse 'num_uses' as int: strconv.ParseInt: parsing "many": invalid syntax`,
+      { body: { num_uses: "many" } },
+    );
+  });
+
   test("what a mount doesn't know is an unsupported path, what it can't do an unsupported operation", async () => {
     await vault.refused(
       "GET",

@@ -2,8 +2,8 @@
 // as Vault's plugin framework has it. The order matters: the first pattern that fits decides, for good or ill.
 
 import type { Fields, Schema } from "./fields.ts";
-import { Fields as FieldSet } from "./fields.ts";
-import { failed } from "./fault.ts";
+import { FieldFault, Fields as FieldSet } from "./fields.ts";
+import { failed, refuse } from "./fault.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { Mount } from "./mounts.ts";
 import type { Token } from "./token.ts";
@@ -86,7 +86,7 @@ export interface Route {
 }
 
 /** What renewal asks the auth method: the TTLs that its role has now, or undefined when it won't renew. */
-export type Renewal =
+type Renewal =
   | { readonly ttl: number; readonly maxTtl: number; readonly period: number }
   | undefined;
 
@@ -140,19 +140,23 @@ function callFor(
   request: VaultRequest,
   mount: Mount,
   path: string,
+  prefix: string,
 ): Call {
   // What the URL names beats a field of the same name in the body.
   const raw = { ...request.data, ...captures };
-  const fields = new FieldSet(
-    {
-      ...Object.fromEntries(
-        Object.keys(captures).map((name) => [name, "string" as const]),
-      ),
-      ...found.fields,
-    },
-    raw,
-  );
-  return { request, operation: request.operation, path, mount, fields };
+  const schema = {
+    ...Object.fromEntries(
+      Object.keys(captures).map((name) => [name, "string" as const]),
+    ),
+    ...found.fields,
+  };
+  try {
+    const fields = new FieldSet(schema, raw);
+    return { request, operation: request.operation, path, mount, fields };
+  } catch (error) {
+    if (error instanceof FieldFault) throw refuse(prefix + error.message);
+    throw error;
+  }
 }
 
 /** Runs the handler that the mount has for the request; the faults are those of Vault's framework. */
@@ -166,7 +170,14 @@ export function dispatch(
   const handler = matched.found.operations[request.operation];
   if (handler === undefined) throw failed("unsupported operation", 405);
   return handler(
-    callFor(matched.found, matched.captures, request, mount, path),
+    callFor(
+      matched.found,
+      matched.captures,
+      request,
+      mount,
+      path,
+      "Field validation failed: ",
+    ),
   );
 }
 
@@ -179,6 +190,6 @@ export function existence(
   const matched = route(mount.backend, path);
   if (matched?.found.exists === undefined) return undefined;
   return matched.found.exists(
-    callFor(matched.found, matched.captures, request, mount, path),
+    callFor(matched.found, matched.captures, request, mount, path, ""),
   );
 }

@@ -15,7 +15,7 @@ const units: Record<string, number> = {
 };
 
 /** A duration as Go's time.ParseDuration reads it, in milliseconds; throws with Go's text. */
-export function parseGoDuration(text: string): number {
+function parseGoDuration(text: string): number {
   let rest = text;
   const sign = rest.startsWith("-") ? -1 : 1;
   if (/^[+-]/.test(rest)) rest = rest.slice(1);

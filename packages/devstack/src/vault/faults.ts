@@ -3,7 +3,7 @@
 
 import { isObject } from "./json.ts";
 
-export type FaultKind =
+type FaultKind =
   /** Answers as usual, `ms` later. */
   | { readonly kind: "delay"; readonly ms: number }
   /** Answers this instead, without doing the work. */

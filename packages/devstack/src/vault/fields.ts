@@ -2,7 +2,6 @@
 // types on the way (a number for a string, "4" for 4, a comma list for a list), so the same is done here, once.
 
 import { parseSeconds } from "./duration.ts";
-import { refuse } from "./fault.ts";
 import { isObject, quote } from "./json.ts";
 import type { Json, JsonObject } from "./json.ts";
 
@@ -19,6 +18,9 @@ export type FieldType =
   | "pairs";
 export type Schema = Readonly<Record<string, FieldType>>;
 
+/** A value that can't be bent into its field's type. */
+export class FieldFault extends Error {}
+
 /** The declared fields of one request, already converted; durations are milliseconds. */
 export class Fields {
   readonly raw: JsonObject;
@@ -34,8 +36,8 @@ export class Fields {
       try {
         this.#values.set(name, convert(type, value));
       } catch (error) {
-        throw refuse(
-          `Field validation failed: error converting input ${show(value)} for field ${quote(name)}: ${error instanceof Error ? error.message : ""}`,
+        throw new FieldFault(
+          `error converting input ${show(value)} for field ${quote(name)}: ${error instanceof Error ? error.message : ""}`,
         );
       }
     }
@@ -110,7 +112,7 @@ function convert(type: FieldType, value: Json): unknown {
     case "comma list":
       return commaList(value);
     case "integer list":
-      return commaList(value).map(weakInteger);
+      return commaList(value).map((item) => weakInteger(item));
     case "duration":
     case "signed duration": {
       const milliseconds = weakDuration(value);
@@ -123,47 +125,51 @@ function convert(type: FieldType, value: Json): unknown {
     case "map":
       if (value === null) return undefined;
       if (!isObject(value))
-        throw new Error(
-          `1 error(s) decoding:\n\n* '' expected a map, got '${goKind(value)}'`,
-        );
+        throw new Error(`'' expected a map, got '${goKind(value)}'`);
       return value;
     case "pairs":
       return weakPairs(value);
   }
 }
 
-/** A scalar as Go's weak decoding makes it a string. */
-export function weakString(value: Json): string {
+/** A scalar as Go's weak decoding makes it a string; `name` is the field that a fault names. */
+export function weakString(value: Json, name = ""): string {
   if (value === null) return "";
   if (typeof value === "string") return value;
   if (typeof value === "number") return String(value);
   if (typeof value === "boolean") return value ? "1" : "0";
   throw new Error(
-    `1 error(s) decoding:\n\n* '' expected type 'string', got unconvertible type '${goType(value)}'`,
+    `'${name}' expected type 'string', got unconvertible type '${goType(value)}', value: '${show(value)}'`,
   );
 }
 
-export function weakInteger(value: Json): number {
+export function weakInteger(value: Json, name = ""): number {
   if (value === null || value === "") return 0;
   if (typeof value === "boolean") return value ? 1 : 0;
-  const number =
-    typeof value === "string" && /^[+-]?\d+$/.test(value)
-      ? Number(value)
-      : value;
-  if (typeof number === "number" && Number.isInteger(number)) return number;
+  if (typeof value === "number" && Number.isInteger(value)) return value;
+  if (typeof value === "string" && /^[+-]?\d+$/.test(value))
+    return Number(value);
+  if (typeof value === "object")
+    throw new Error(
+      `'${name}' expected type 'int', got unconvertible type '${goType(value)}', value: '${show(value)}'`,
+    );
   throw new Error(
-    `1 error(s) decoding:\n\n* cannot parse '' as int: ${typeof value === "string" ? `strconv.ParseInt: parsing ${quote(value)}: invalid syntax` : "invalid type"}`,
+    `cannot parse '${name}' as int: strconv.ParseInt: parsing ${quote(String(value))}: invalid syntax`,
   );
 }
 
-export function weakBoolean(value: Json): boolean {
+export function weakBoolean(value: Json, name = ""): boolean {
   if (value === null || value === "") return false;
   if (typeof value === "boolean") return value;
   if (typeof value === "number") return value !== 0;
-  const parsed = typeof value === "string" ? parseBool(value) : undefined;
+  if (typeof value === "object")
+    throw new Error(
+      `'${name}' expected type 'bool', got unconvertible type '${goType(value)}', value: '${show(value)}'`,
+    );
+  const parsed = parseBool(value);
   if (parsed !== undefined) return parsed;
   throw new Error(
-    `1 error(s) decoding:\n\n* cannot parse '' as bool: strconv.ParseBool: parsing ${quote(show(value))}: invalid syntax`,
+    `cannot parse '${name}' as bool: strconv.ParseBool: parsing ${quote(value)}: invalid syntax`,
   );
 }
 
@@ -174,10 +180,11 @@ export function parseBool(text: string): boolean | undefined {
   return undefined;
 }
 
-export function weakList(value: Json): string[] {
+export function weakList(value: Json, name = ""): string[] {
   if (value === null) return [];
-  if (Array.isArray(value)) return value.map(weakString);
-  return [weakString(value)];
+  if (Array.isArray(value))
+    return value.map((item, at) => weakString(item, `${name}[${at}]`));
+  return [weakString(value, name)];
 }
 
 function commaList(value: Json): string[] {

@@ -7,7 +7,7 @@ import type { HclItem, HclObject, HclValue } from "./hcl.ts";
 import { quote } from "./json.ts";
 import type { Json, JsonObject } from "./json.ts";
 
-export const capabilities = [
+const capabilities = [
   "create",
   "read",
   "update",

@@ -21,7 +21,7 @@ export const modes = [
 ] as const;
 export type Mode = (typeof modes)[number];
 
-export const version = "1.8.0";
+const version = "1.8.0";
 const shortestKey = 16;
 const longestKey = 33;
 

@@ -66,15 +66,8 @@ export async function startVault(
   const rootToken = options.rootToken ?? serviceTokenId();
   createRoot(core, rootToken);
 
-  const timers = new Set<NodeJS.Timeout>();
-  const later = (ms: number, then: () => void): void => {
-    const timer = setTimeout(() => {
-      timers.delete(timer);
-      then();
-    }, ms);
-    timers.add(timer);
-  };
-  const listener = { core, seal, audit, faults, later };
+  const timers = new Timers();
+  const listener = { core, seal, audit, faults, later: timers.later };
   const main = await openListener(
     {
       host: options.host ?? "127.0.0.1",
@@ -107,7 +100,7 @@ export async function startVault(
     },
     advance,
     close: async () => {
-      for (const timer of timers) clearTimeout(timer);
+      timers.clear();
       await Promise.all([main.close(), remote?.close()]);
     },
   };
@@ -122,4 +115,21 @@ async function openControl(
     wanted === true ? { host: "127.0.0.1", port: 0 } : wanted,
     (incoming, response) => control(controlled, incoming, response),
   );
+}
+
+/** What is to happen later, unless the server closes before. */
+class Timers {
+  readonly #timers = new Set<NodeJS.Timeout>();
+
+  readonly later = (ms: number, then: () => void): void => {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      then();
+    }, ms);
+    this.#timers.add(timer);
+  };
+
+  clear(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+  }
 }

@@ -6,6 +6,7 @@ import type { Backend, Call, Reply, Route } from "./backend.ts";
 import type { Core } from "./core.ts";
 import { failed, permissionDenied, refuse } from "./fault.ts";
 import type { Json } from "./json.ts";
+import { leaseRoutes } from "./sys-leases.ts";
 import { sysMountRoutes } from "./sys-mounts.ts";
 import { sysPolicyRoutes } from "./sys-policies.ts";
 import { lookupWrapping, rewrap, unwrap } from "./wrapping.ts";
@@ -137,76 +138,4 @@ function capabilities(core: Core, call: Call, id: string): Reply {
   if (paths.length === 1 && only !== undefined)
     data["capabilities"] = data[only] ?? null;
   return { data };
-}
-
-/** No engine here leases anything; what tokens lease is reached by their accessors, and by revoke-prefix. */
-function leaseRoutes(core: Core): Route[] {
-  const named = (call: Call): void => {
-    const id =
-      call.fields.string("lease_id") || call.fields.string("url_lease_id");
-    if (id === "") throw refuse("lease_id must be specified");
-  };
-  const fields = {
-    lease_id: "string",
-    url_lease_id: "string",
-    increment: "signed duration",
-    sync: "boolean",
-  } as const;
-  const accepted = { raw: { status: 202, body: "" } };
-  const queued = (call: Call): Reply | undefined =>
-    call.fields.boolean("sync") ? undefined : accepted;
-  const revokePrefix = (call: Call): void => {
-    core.tokens.revokePrefix(call.fields.string("prefix").replace(/\/?$/, "/"));
-  };
-  return [
-    {
-      pattern: pattern("leases/lookup"),
-      fields,
-      operations: {
-        update: (call) => {
-          named(call);
-          throw refuse("invalid lease");
-        },
-      },
-    },
-    {
-      pattern: pattern("(?:leases/)?renew(?:/(?<url_lease_id>.+))?"),
-      fields,
-      operations: {
-        update: (call) => {
-          named(call);
-          throw refuse("lease not found");
-        },
-      },
-    },
-    {
-      pattern: pattern("(?:leases/)?revoke(?:/(?<url_lease_id>.+))?"),
-      fields,
-      operations: {
-        update: (call) => {
-          named(call);
-          return queued(call);
-        },
-      },
-    },
-    {
-      pattern: pattern("(?:leases/)?revoke-prefix/(?<prefix>.+)"),
-      fields,
-      operations: {
-        update: (call) => {
-          revokePrefix(call);
-          return queued(call);
-        },
-      },
-    },
-    {
-      pattern: pattern("(?:leases/)?revoke-force/(?<prefix>.+)"),
-      operations: {
-        update: (call) => {
-          revokePrefix(call);
-          return undefined;
-        },
-      },
-    },
-  ];
 }

@@ -99,7 +99,7 @@ function lookups(core: Core): Route[] {
 }
 
 /** The token that an accessor names; Vault shows both faults in a list. */
-export function byAccessor(core: Core, call: Call): Token {
+function byAccessor(core: Core, call: Call): Token {
   const accessor = call.fields.string("accessor");
   if (accessor === "") throw failed("missing accessor", 400);
   const token = core.tokens.byAccessor(accessor);

@@ -32,42 +32,49 @@ export interface CreateAsked {
 }
 
 function readAsked(data: JsonObject | undefined): CreateAsked {
-  const given = data ?? {};
-  const of = (name: string): Json => given[name] ?? null;
+  const of = (name: string): Json => data?.[name] ?? null;
+  const text = (name: string): string => weakString(of(name), name);
+  const flag = (name: string): boolean => weakBoolean(of(name), name);
   try {
-    const meta = of("meta");
-    if (meta !== null && !isObject(meta))
-      throw new Error("'meta' expected a map");
     return {
-      id: weakString(of("id")),
-      policies: weakList(of("policies")),
-      meta:
-        meta === null
-          ? null
-          : Object.fromEntries(
-              Object.entries(meta).map(([key, value]) => [
-                key,
-                weakString(value),
-              ]),
-            ),
-      noParent: weakBoolean(of("no_parent")),
-      noDefaultPolicy: weakBoolean(of("no_default_policy")),
-      renewable: of("renewable") === null || weakBoolean(of("renewable")),
-      ttl: weakString(of("ttl")),
-      lease: weakString(of("lease")),
-      explicitMaxTtl: weakString(of("explicit_max_ttl")),
-      period: weakString(of("period")),
-      displayName: weakString(of("display_name")),
-      numUses: weakInteger(of("num_uses")),
-      type: weakString(of("type")),
-      entityAlias: weakString(of("entity_alias")),
+      id: text("id"),
+      policies: weakList(of("policies"), "policies"),
+      meta: readMeta(of("meta")),
+      noParent: flag("no_parent"),
+      noDefaultPolicy: flag("no_default_policy"),
+      renewable: of("renewable") === null || flag("renewable"),
+      ttl: text("ttl"),
+      lease: text("lease"),
+      explicitMaxTtl: text("explicit_max_ttl"),
+      period: text("period"),
+      displayName: text("display_name"),
+      numUses: weakInteger(of("num_uses"), "num_uses"),
+      type: text("type"),
+      entityAlias: text("entity_alias"),
     };
   } catch (error) {
     throw refuse(
-      `Error decoding request: ${error instanceof Error ? error.message : ""}`,
+      `Error decoding request: 1 error(s) decoding:\n\n* ${error instanceof Error ? error.message : ""}`,
     );
   }
 }
+
+function readMeta(meta: Json): Record<string, string> | null {
+  if (meta === null) return null;
+  if (!isObject(meta))
+    throw new Error(
+      `'meta' expected a map, got '${Array.isArray(meta) ? "slice" : typeof meta}'`,
+    );
+  return Object.fromEntries(
+    Object.entries(meta).map(([key, value]) => [
+      key,
+      weakString(value, `meta[${key}]`),
+    ]),
+  );
+}
+
+const customIdWarning =
+  "Supplying a custom ID for the token uses the weaker SHA1 hashing instead of the more secure SHA2-256 HMAC for token obfuscation. SHA1 hashed tokens on the wire leads to less secure lookups.";
 
 /** Makes the token that the call asks for and answers it. */
 export function createToken(
@@ -98,16 +105,14 @@ export function createToken(
   if (nonExpiring && parent.ttl !== 0)
     throw refuse("expiring root tokens cannot create non-expiring root tokens");
   if (asked.id !== "") {
-    warnings.push(
-      "Supplying a custom ID for the token uses the weaker SHA1 hashing instead of the more secure SHA2-256 HMAC for token obfuscation. SHA1 hashed tokens on the wire leads to less secure lookups.",
-    );
+    warnings.push(customIdWarning);
     if (type === "service") checkChosenId(asked.id, core.tokens);
   }
   const token = core.tokens.create({
     ...(asked.id !== "" && { id: asked.id }),
     parent: hasParent ? parent.id : "",
     policies,
-    path: `auth/token/${call.path}${role !== undefined && role.pathSuffix !== "" ? `/${role.pathSuffix}` : ""}`,
+    path: pathOf(call, role),
     meta: asked.meta,
     displayName: displayName(asked.displayName),
     numUses: usesOf(asked.numUses, role?.numUses ?? 0),
@@ -123,16 +128,17 @@ export function createToken(
       (role?.renewable ?? true) &&
       type !== "batch" &&
       !nonExpiring,
-    lease: {
-      ttl: times.ttl,
-      period: times.period,
-      explicitMaxTtl: times.max,
-    },
+    lease: { ttl: times.ttl, period: times.period, explicitMaxTtl: times.max },
   });
   for (const name of policies)
     if (!core.policies.has(name))
       warnings.push(`Policy ${quote(name)} does not exist`);
   return { auth: { token, metadata: asked.meta }, warnings };
+}
+
+function pathOf(call: Call, role: TokenRole | undefined): string {
+  const suffix = role?.pathSuffix ?? "";
+  return `auth/token/${call.path}${suffix === "" ? "" : `/${suffix}`}`;
 }
 
 function displayName(asked: string): string {
