@@ -84,14 +84,19 @@ function readVaultMode(
   const hmacKey = readHmacKey(values, faults, readFile);
   const ca = readCa(values, faults, readFile);
   const plaintext = values.plaintext === "allow";
-  if (values.vault === undefined && values.vaultAddr === undefined) {
+  // What was given and cannot be read is told already: it is not missing as well.
+  const missing = (value: unknown, name: string): boolean =>
+    value === undefined &&
+    !faults.some((fault) => fault.startsWith(`${name}:`));
+  if (values.vault === undefined && missing(values.vaultAddr, "VAULT_ADDR")) {
     faults.push(
       "VAULT_ADDR: is required (or WIS_VAULT=signed, to take the address that the delivery names)",
     );
   }
   if (
-    values.metadata === undefined &&
-    (values.taskArn === undefined || values.containerName === undefined)
+    missing(values.metadata, "ECS_CONTAINER_METADATA_URI_V4") &&
+    (missing(values.taskArn, "WIS_TASK_ARN") ||
+      missing(values.containerName, "WIS_CONTAINER_NAME"))
   ) {
     faults.push(
       "WIS_TASK_ARN and WIS_CONTAINER_NAME: are required where ECS_CONTAINER_METADATA_URI_V4 is not set",

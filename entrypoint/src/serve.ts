@@ -17,17 +17,15 @@ import {
   derivePsk,
   Refusal,
 } from "@vaultbuddy/common";
-import type { Clock, DeliveryCode, FamilyKey } from "@vaultbuddy/common";
+import type { DeliveryCode, FamilyKey } from "@vaultbuddy/common";
 import { systemCode } from "./exit.ts";
+import { closed, Guard, REQUEST_TIME } from "./guard.ts";
+import type { Ticking } from "./guard.ts";
 import type { Door } from "./listen.ts";
 import type { Log } from "./log.ts";
 
 /** Request line and headers together, in bytes. */
 const HEADER_BYTES = 8 * 1024;
-/** A request must be whole this long after its first byte; a handshake, after its connection. In milliseconds. */
-const REQUEST_TIME = 5000;
-/** How long the other side may take to fetch the last answer before the process ends, in milliseconds. */
-const LINGER = 1000;
 
 /** An answer, and what is to happen once it is out. */
 export interface Reply {
@@ -49,8 +47,6 @@ export type Handle = (asked: Buffer | Refusal<DeliveryCode>) => Promise<Reply>;
 export type Channel =
   | { readonly kind: "psk"; readonly key: FamilyKey }
   | { readonly kind: "plain" };
-
-type Ticking = Pick<Clock, "sleep">;
 
 /** Speaks on a door's connections until the door closes. */
 export function serve(
@@ -247,52 +243,4 @@ function headers(reply: Reply): Record<string, string | number> {
     "cache-control": "no-store",
     connection: reply.keepOpen ? "keep-alive" : "close",
   };
-}
-
-/** Resolves when the connection is closed, or the other side has had its moment. */
-async function closed(socket: Socket, clock: Ticking): Promise<void> {
-  if (!socket.destroyed) {
-    const done = new AbortController();
-    socket.once("close", () => done.abort());
-    await clock.sleep(LINGER, done.signal).catch(() => undefined);
-  }
-}
-
-/** Cuts a connection whose request is not whole in time. The time runs from a request's first byte. */
-class Guard {
-  readonly #socket: Socket;
-  readonly #clock: Ticking;
-  #state: "idle" | "reading" | "whole" = "idle";
-  #timer: AbortController | undefined;
-
-  constructor(socket: Socket, clock: Ticking) {
-    this.#socket = socket;
-    this.#clock = clock;
-    socket.on("data", () => this.begin());
-    socket.once("close", () => this.#timer?.abort());
-  }
-
-  /** A first byte came. */
-  begin(): void {
-    if (this.#state === "idle") {
-      this.#state = "reading";
-      const timer = new AbortController();
-      this.#timer = timer;
-      this.#clock.sleep(REQUEST_TIME, timer.signal).then(
-        () => this.#socket.destroy(),
-        () => undefined,
-      );
-    }
-  }
-
-  /** The request is here. */
-  whole(): void {
-    this.#state = "whole";
-    this.#timer?.abort();
-  }
-
-  /** It was answered; another may begin. */
-  next(): void {
-    this.#state = "idle";
-  }
 }
