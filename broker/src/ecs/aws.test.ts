@@ -114,6 +114,17 @@ describe("a good answer", () => {
     );
   });
 
+  test("of an endpoint that is named for ECS alone", async () => {
+    vi.stubEnv("AWS_ENDPOINT_URL_ECS", process.env["AWS_ENDPOINT_URL"]);
+    vi.stubEnv("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+    handler = json({ tasks: [] });
+    const aws = open();
+    const { body } = await aws.describeTasks(CLUSTER, [TASK]);
+    expect(body).toEqual({ tasks: [] });
+    const fault = await faultOf(aws.describeInstances(["i-00000000"]));
+    expect(fault.kind).toBe("unreachable");
+  });
+
   test("of the other calls", async () => {
     handler = json({ taskDefinition: { family: "web" } });
     const aws = open();

@@ -43,95 +43,117 @@ export function openAws(
   timeout: number,
   clock: Pick<Clock, "sleep">,
 ): AwsCalls {
-  const dispatcher = new Agent({ connections: 16, keepAliveTimeout: 4000 });
-  const settings = {
-    region,
-    maxAttempts: 1,
-    requestHandler: boundedHandler(dispatcher, timeout),
-  };
-  const ecs = new ECSClient(settings);
-  const ec2 = new EC2Client(settings);
-  const raw = new WeakMap<object, AwsAnswer>();
-  ecs.middlewareStack.add(
-    (next) => async (args) => {
-      const result = await next(args);
-      if (result.output !== undefined) {
-        raw.set(result.output, readRaw(result.response));
-      }
-      return result;
-    },
-    { step: "deserialize", name: "keepRawAnswer", priority: "high" },
-  );
-  const closing = new AbortController();
+  return new Clients(region, timeout, clock);
+}
 
-  const call = async <Output extends object>(
+class Clients implements AwsCalls {
+  readonly #ecs: ECSClient;
+  readonly #ec2: EC2Client;
+  readonly #dispatcher: Agent;
+  readonly #timeout: number;
+  readonly #clock: Pick<Clock, "sleep">;
+  readonly #closing = new AbortController();
+  /** The raw answer behind each of the SDK's outputs. */
+  readonly #raw = new WeakMap<object, AwsAnswer>();
+
+  constructor(region: string, timeout: number, clock: Pick<Clock, "sleep">) {
+    this.#timeout = timeout;
+    this.#clock = clock;
+    this.#dispatcher = new Agent({ connections: 16, keepAliveTimeout: 4000 });
+    const settings = {
+      region,
+      maxAttempts: 1,
+      requestHandler: boundedHandler(this.#dispatcher, timeout),
+    };
+    this.#ecs = new ECSClient(settings);
+    this.#ec2 = new EC2Client(settings);
+    this.#ecs.middlewareStack.add(
+      (next) => async (args) => {
+        const result = await next(args);
+        if (result.output !== undefined) {
+          this.#raw.set(result.output, readRaw(result.response));
+        }
+        return result;
+      },
+      { step: "deserialize", name: "keepRawAnswer", priority: "high" },
+    );
+  }
+
+  async describeTasks(
+    cluster: string,
+    tasks: readonly string[],
+  ): Promise<AwsAnswer> {
+    const command = new DescribeTasksCommand({ cluster, tasks: [...tasks] });
+    return await this.#ask("DescribeTasks", async (abortSignal) =>
+      this.#ecs.send(command, { abortSignal }),
+    );
+  }
+
+  async describeTaskDefinition(taskDefinition: string): Promise<AwsAnswer> {
+    const command = new DescribeTaskDefinitionCommand({ taskDefinition });
+    return await this.#ask("DescribeTaskDefinition", async (abortSignal) =>
+      this.#ecs.send(command, { abortSignal }),
+    );
+  }
+
+  async describeContainerInstances(
+    cluster: string,
+    arns: readonly string[],
+  ): Promise<AwsAnswer> {
+    const command = new DescribeContainerInstancesCommand({
+      cluster,
+      containerInstances: [...arns],
+    });
+    return await this.#ask("DescribeContainerInstances", async (abortSignal) =>
+      this.#ecs.send(command, { abortSignal }),
+    );
+  }
+
+  async describeInstances(ids: readonly string[]): Promise<unknown> {
+    const command = new DescribeInstancesCommand({ InstanceIds: [...ids] });
+    return await this.#bounded("DescribeInstances", async (abortSignal) =>
+      this.#ec2.send(command, { abortSignal }),
+    );
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#ecs.destroy();
+    this.#ec2.destroy();
+    await this.#dispatcher.destroy();
+  }
+
+  async #ask(
+    operation: string,
+    send: (signal: AbortSignal) => Promise<object>,
+  ): Promise<AwsAnswer> {
+    const answer = this.#raw.get(await this.#bounded(operation, send));
+    if (answer === undefined) {
+      throw new AwsFault(operation, "malformed");
+    }
+    return answer;
+  }
+
+  /** The SDK gives its signal to the request only, and may be looking for credentials for a long time before it. */
+  async #bounded<Output extends object>(
     operation: string,
     send: (signal: AbortSignal) => Promise<Output>,
-  ): Promise<Output> => {
+  ): Promise<Output> {
     const ended = new AbortController();
-    const signal = AbortSignal.any([closing.signal, ended.signal]);
-    // The SDK gives its signal to the request only, and may be looking for credentials for a long time before it.
-    const late = clock.sleep(timeout, signal).then(() => {
+    const signal = AbortSignal.any([this.#closing.signal, ended.signal]);
+    const late = this.#clock.sleep(this.#timeout, signal).then(() => {
       throw new AwsFault(operation, "timeout");
     });
     try {
       return await Promise.race([send(signal), late]);
     } catch (error) {
-      throw closing.signal.aborted
+      throw this.#closing.signal.aborted
         ? new AwsFault(operation, "closed")
         : faultOf(operation, error);
     } finally {
       ended.abort();
-      late.catch(() => undefined);
     }
-  };
-  const ask = async (
-    operation: string,
-    send: (signal: AbortSignal) => Promise<object>,
-  ): Promise<AwsAnswer> => {
-    const answer = raw.get(await call(operation, send));
-    if (answer === undefined) {
-      throw new AwsFault(operation, "malformed");
-    }
-    return answer;
-  };
-
-  return {
-    describeTasks: async (cluster, tasks) =>
-      await ask("DescribeTasks", async (abortSignal) =>
-        ecs.send(new DescribeTasksCommand({ cluster, tasks: [...tasks] }), {
-          abortSignal,
-        }),
-      ),
-    describeTaskDefinition: async (taskDefinition) =>
-      await ask("DescribeTaskDefinition", async (abortSignal) =>
-        ecs.send(new DescribeTaskDefinitionCommand({ taskDefinition }), {
-          abortSignal,
-        }),
-      ),
-    describeContainerInstances: async (cluster, arns) =>
-      await ask("DescribeContainerInstances", async (abortSignal) =>
-        ecs.send(
-          new DescribeContainerInstancesCommand({
-            cluster,
-            containerInstances: [...arns],
-          }),
-          { abortSignal },
-        ),
-      ),
-    describeInstances: async (ids) =>
-      await call("DescribeInstances", async (abortSignal) =>
-        ec2.send(new DescribeInstancesCommand({ InstanceIds: [...ids] }), {
-          abortSignal,
-        }),
-      ),
-    close: async () => {
-      closing.abort();
-      ecs.destroy();
-      ec2.destroy();
-      await dispatcher.destroy();
-    },
-  };
+  }
 }
 
 /** The JSON of an answer and its Date header. Throws when either is missing. */

@@ -248,6 +248,38 @@ describe("fairness", () => {
     batcher.close();
   });
 
+  test("nor does he when the call they shared has failed", async () => {
+    const clock = new ManualClock(0);
+    const first = Promise.withResolvers<void>();
+    const { calls, batcher } = open(
+      {
+        bucket: new Bucket(1, 1, clock),
+        most: 10,
+        call: async (_, asked) => {
+          if (calls.length === 1) {
+            await first.promise;
+            throw new AwsFault("DescribeTasks", "server");
+          }
+          return new Map(asked.map((key) => [key, key]));
+        },
+      },
+      clock,
+    );
+    batcher
+      .ask(question("real", { source: "attacker" }))
+      .catch(() => undefined);
+    await clock.advance(5);
+    const honest = batcher.ask(question("real", { source: "agent" }));
+    keys(500, "made-up").forEach((key) => {
+      batcher.ask(question(key, { source: "attacker" })).catch(() => undefined);
+    });
+    first.resolve();
+    await clock.advance(1000);
+    expect(await honest).toBe("real");
+    expect(calls).toHaveLength(2);
+    batcher.close();
+  });
+
   test("a source can have only so many waiting", async () => {
     const { batcher } = open();
     const asked = keys(2001).map((key) => batcher.ask(question(key)));

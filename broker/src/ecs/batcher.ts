@@ -93,21 +93,22 @@ export class Batcher<Value> {
     if (this.#closed) {
       throw new AwsFault("a lookup", "closed");
     }
-    const { source } = question;
+    const { group, key, source, scarce = false, patience } = question;
     const known = this.#entries.get(idOf(question));
-    const lane = question.scarce === true ? this.#scarce : this.#asked;
     if (known === undefined) {
-      this.#refuseFlood(lane, source);
+      this.#refuseFlood(this.#lane(scarce), source);
     }
-    const entry = known ?? new Entry<Value>(question);
+    const entry = known ?? new Entry<Value>(group, key);
     this.#entries.set(idOf(entry), entry);
     // Who asks for what another waits for stands in his own line too: he must not wait behind the other's flood.
-    const line = `${lane === this.#scarce ? "scarce" : "asked"} ${source}`;
-    if (!entry.flying && !entry.lines.has(line)) {
-      entry.lines.add(line);
-      this.#push(lane, source, entry, question.patience);
+    if (entry.join(source, scarce) && !entry.flying) {
+      this.#push(this.#lane(scarce), source, entry, patience);
     }
     return entry;
+  }
+
+  #lane(scarce: boolean): Lane<Value> {
+    return scarce ? this.#scarce : this.#asked;
   }
 
   #refuseFlood(lane: Lane<Value>, source: string): void {
@@ -269,9 +270,10 @@ export class Batcher<Value> {
         !this.#closed;
       if (again) {
         entry.land();
-        const lane = entry.scarce ? this.#scarce : this.#asked;
         const rest = pause(REST, entry.failures - 1, clock);
-        this.#push(lane, entry.source, entry, rest);
+        for (const { source, scarce } of entry.lines) {
+          this.#push(this.#lane(scarce), source, entry, rest);
+        }
       } else {
         this.#forget(entry);
         entry.fail(error);

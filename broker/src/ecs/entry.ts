@@ -11,26 +11,27 @@ interface Waiter<Value> {
 export class Entry<Value> implements Queued {
   readonly group: string;
   readonly key: string;
-  /** Who asked first. */
-  readonly source: string;
-  readonly scarce: boolean;
-  /** In whose lines it stands. */
-  readonly lines = new Set<string>();
+  /** On whose behalf, and whether on the small bucket: it stands in the line of each. */
+  readonly lines: { readonly source: string; readonly scarce: boolean }[] = [];
   /** How many calls it has been part of that failed. */
   failures = 0;
   readonly #waiters = new Set<Waiter<Value>>();
   #flying = false;
 
-  constructor(of: {
-    group: string;
-    key: string;
-    source: string;
-    scarce?: boolean;
-  }) {
-    this.group = of.group;
-    this.key = of.key;
-    this.source = of.source;
-    this.scarce = of.scarce === true;
+  constructor(group: string, key: string) {
+    this.group = group;
+    this.key = key;
+  }
+
+  /** Adds a line; false when it has that one already. */
+  join(source: string, scarce: boolean): boolean {
+    const known = this.lines.some(
+      (line) => line.source === source && line.scarce === scarce,
+    );
+    if (!known) {
+      this.lines.push({ source, scarce });
+    }
+    return !known;
   }
 
   get live(): boolean {

@@ -19,7 +19,7 @@ const sentences: Record<FaultKind, string> = {
   throttled: "was throttled: nothing was consumed, try again",
   timeout: "was not answered in time: nothing was consumed, try again",
   unreachable:
-    "did not reach AWS: look at the broker's network, AWS_REGION and AWS_ENDPOINT_URL",
+    "did not reach AWS: look at the broker's network and AWS_ENDPOINT_URL",
   server: "failed at AWS's side: nothing was consumed, try again",
   denied: "is not allowed: give the broker's role that permission",
   credentials:

@@ -1,5 +1,6 @@
 import { isNoticeRefusal, parseNotice } from "@vaultbuddy/common";
 import type { Notice } from "@vaultbuddy/common";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseDefinition } from "../ecs/definition.ts";
 import { parseTask } from "../ecs/facts.ts";
@@ -807,4 +808,39 @@ test("a refusal never holds what ECS or the notice said of addresses, ids and la
   });
   expect(marked.word).toBe("address_unknown");
   expect(marked.why).not.toContain("203.0.113.7");
+});
+
+describe("the order of the checks", () => {
+  const merge = (left: Case, right: Case): Case => ({
+    ...left,
+    ...right,
+    task: { ...left.task, ...right.task },
+    notice: { ...left.notice, ...right.notice },
+    rule: { ...left.rule, ...right.rule },
+    options: { ...left.options, ...right.options },
+  });
+  const faults: [Case, string][] = [
+    [{ options: { clusters: [] } }, "cluster_not_allowed"],
+    [{ task: { clusterArn: `${CLUSTER}2` } }, "task_not_found"],
+    [{ task: { desiredStatus: "STOPPED" } }, "task_not_running"],
+    [{ task: { lastStatus: "PROVISIONING" } }, "not_yet task_not_running"],
+    [{ task: { startedAt: NOW - 3600 } }, "task_too_old"],
+    [{ notice: { containerId: "e".repeat(64) } }, "container_not_found"],
+    [{ policy: {} }, "policy_denied"],
+    [{ definition: "absent" }, "needs_definition"],
+    [{ task: { enableExecuteCommand: true } }, "policy_denied"],
+    [{ rule: { transport: "plain" } }, "policy_denied"],
+    [{ mode: "none" }, "address_unknown"],
+  ];
+
+  test("of any faults together the first in the order decides", () => {
+    fc.assert(
+      fc.property(fc.subarray(faults, { minLength: 1 }), (chosen) => {
+        const one = chosen
+          .map(([fault]) => fault)
+          .reduce((left, right) => merge(left, right));
+        expect(verdictOf(one).word).toBe(chosen[0]?.[1]);
+      }),
+    );
+  });
 });
