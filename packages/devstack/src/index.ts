@@ -1,6 +1,7 @@
 // The door of devstack: what the demo, the stories and a developer's shell may start.
 
 export { dockerEngine } from "./engine/docker.ts";
+export { nodePath as nodeInImage } from "./engine/image.ts";
 export { Daemon } from "./stack/daemon.ts";
 export type { LogLine } from "./stack/daemon.ts";
 export { freePort, looseTask, notify } from "./stack/loose.ts";

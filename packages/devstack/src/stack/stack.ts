@@ -28,7 +28,7 @@ export const sampleFamily = "sample";
 /** The secrets the sample app is to receive. */
 export const sampleSecrets = {
   sample: {
-    DB_USER: "app",
+    DB_USER: `user-${randomBytes(9).toString("base64url")}`,
     DB_PASSWORD: `db-${randomBytes(9).toString("base64url")}`,
   },
   shared: { api_key: `api-${randomBytes(9).toString("base64url")}` },
