@@ -6,6 +6,7 @@ export interface AuditEntry {
   readonly time: number;
   readonly method: string;
   readonly path: string;
+  /** 0 when a fault left the request without any answer. */
   readonly status: number;
   readonly accessorOfCaller?: string;
   /** The accessor of a token that the answer gives, also when it is wrapped. */

@@ -2,7 +2,7 @@
 // statuses and headers of Vault's own listener. Faults set by a story strike here, around the work.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Audit } from "./audit.ts";
+import type { Audit, AuditEntry } from "./audit.ts";
 import type { Core } from "./core.ts";
 import { Refusal } from "./fault.ts";
 import type { FaultRule, Faults } from "./faults.ts";
@@ -40,9 +40,14 @@ export async function serve(
   const [rawPath, rawQuery] = splitOnce(incoming.url ?? "", "?");
   const path = decodePath(rawPath);
   const rule = listener.faults.take(method, path?.replace(/^\/v1\//, "") ?? "");
-  if (rule?.kind === "hang") return;
-  if (rule?.kind === "drop" && rule.when === "before") {
-    incoming.socket.destroy();
+  const unanswered =
+    rule?.kind === "hang" || (rule?.kind === "drop" && rule.when === "before");
+  if (unanswered) {
+    listener.audit.add({
+      ...entryFor(listener, method, path, rule),
+      status: 0,
+    });
+    if (rule.kind === "drop") incoming.socket.destroy();
     return;
   }
   const text = await readBody(incoming);
@@ -68,12 +73,7 @@ function answer(
 ): Rendered {
   const { core, audit } = listener;
   const { incoming, method, path } = exchange;
-  const entry = {
-    time: core.now(),
-    method,
-    path: withoutTokens(path?.replace(/^\/v1\//, "") ?? ""),
-    ...(rule !== undefined && { fault: rule.kind }),
-  };
+  const entry = entryFor(listener, method, path, rule);
   if (rule?.kind === "answer") {
     audit.add({ ...entry, status: rule.status });
     return { status: rule.status, body: rule.body };
@@ -88,6 +88,20 @@ function answer(
     ...notes,
   });
   return rendered;
+}
+
+function entryFor(
+  { core }: Listener,
+  method: string,
+  path: string | undefined,
+  rule: FaultRule | undefined,
+): Omit<AuditEntry, "status"> {
+  return {
+    time: core.now(),
+    method,
+    path: withoutTokens(path?.replace(/^\/v1\//, "") ?? ""),
+    ...(rule !== undefined && { fault: rule.kind }),
+  };
 }
 
 /** Some clients put a token into the URL, as Vault allowed once; the audit must not keep it. */
@@ -107,10 +121,19 @@ function work(listener: Listener, exchange: Exchange, notes: Notes): Rendered {
   if (path === undefined) return renderErrors(400, []);
   if (!path.startsWith("/v1/")) return renderErrors(404, []);
   const name = path.slice("/v1/".length);
-  return (
-    beforeMounts(listener, exchange, name) ??
-    throughCore(listener, exchange, name, notes)
-  );
+  try {
+    return (
+      beforeMounts(listener, exchange, name) ??
+      throughCore(listener, exchange, name, notes)
+    );
+  } catch (error) {
+    if (!(error instanceof Refusal))
+      return renderErrors(500, ["internal error"]);
+    return renderErrors(
+      error.status,
+      error.message === "" ? [] : [error.message],
+    );
+  }
 }
 
 /** The paths that Vault's listener answers itself, sealed or not. */
@@ -154,26 +177,17 @@ function throughCore(
   name: string,
   notes: Notes,
 ): Rendered {
-  try {
-    const request = readRequest(exchange, name);
-    const down = seal.refusal(request);
-    if (down !== undefined) return down;
-    if (request.wrapTtl !== undefined) notes.wrapTtl = request.wrapTtl;
-    const outcome = core.handle(request);
-    const created =
-      outcome.wrapInfo?.wrappedAccessor ?? outcome.reply?.auth?.token.accessor;
-    if (created !== undefined) notes.tokenAccessorCreated = created;
-    if (outcome.wrapInfo !== undefined)
-      notes.wrappingAccessorCreated = outcome.wrapInfo.accessor;
-    return render(request, outcome);
-  } catch (error) {
-    if (!(error instanceof Refusal))
-      return renderErrors(500, ["internal error"]);
-    return renderErrors(
-      error.status,
-      error.message === "" ? [] : [error.message],
-    );
-  }
+  const request = readRequest(exchange, name);
+  const down = seal.refusal(request);
+  if (down !== undefined) return down;
+  if (request.wrapTtl !== undefined) notes.wrapTtl = request.wrapTtl;
+  const outcome = core.handle(request);
+  const created =
+    outcome.wrapInfo?.wrappedAccessor ?? outcome.reply?.auth?.token.accessor;
+  if (created !== undefined) notes.tokenAccessorCreated = created;
+  if (outcome.wrapInfo !== undefined)
+    notes.wrappingAccessorCreated = outcome.wrapInfo.accessor;
+  return render(request, outcome);
 }
 
 function send(

@@ -86,6 +86,13 @@ test("sealed, it says so to everyone, and unsealing brings all back", async () =
   );
 });
 
+test("a broken header is refused by every path that reads it", async () => {
+  const { addr } = await start();
+  const headers = { "X-Vault-Token": "root", "X-Vault-Wrap-TTL": "soon" };
+  for (const path of ["/v1/sys/seal", "/v1/secret/data/x"])
+    expect((await send(addr, "PUT", path, "", headers)).status).toBe(400);
+});
+
 test("sealing needs update and sudo", async () => {
   const { addr } = await start();
   const policy = JSON.stringify({
@@ -246,6 +253,9 @@ test("faults strike the paths they name, as often as they say", async () => {
   faults.add({ kind: "hang", prefix: "", method: "PUT" });
   const hanging = send(addr, "PUT", mounts);
   expect((await send(addr, "GET", mounts)).status).toBe(200);
+  expect(vault.audit.entries).toContainEqual(
+    expect.objectContaining({ method: "PUT", status: 0, fault: "hang" }),
+  );
   const ended = expect(hanging).rejects.toThrow();
   await vault.close();
   await ended;
