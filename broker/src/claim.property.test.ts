@@ -70,7 +70,9 @@ async function serve(process: Process, claim: Claim): Promise<void> {
     const answer = await process
       .call("delivery_timeout", () => {
         made.sent = true;
-        return world.open(made) ? "receipt" : "already_unwrapped";
+        return world.listens && world.open(made)
+          ? "receipt"
+          : "already_unwrapped";
       })
       .catch(() => "no answer");
     if (answer === "receipt") {
@@ -183,7 +185,7 @@ class Watch {
     if (token.tokenExpires > time || token.wrapExpires > time) {
       this.faults.push(`${record.state} before both were gone`);
     }
-    if (record.state === "uncertain" && !token.opened && !token.ranOut) {
+    if (record.state === "uncertain" && !token.unsealed && !token.ranOut) {
       this.faults.push("uncertain, though nobody opened it");
     }
     const named =
@@ -211,12 +213,14 @@ class Watch {
 interface Act {
   readonly kind:
     | "step"
+    | "burst"
     | "time"
     | "notice"
     | "start"
     | "crash"
     | "vault"
     | "ledger"
+    | "container"
     | "thief";
   readonly pick: number;
   readonly fate: Fate;
@@ -224,18 +228,20 @@ interface Act {
 
 const act: fc.Arbitrary<Act> = fc.record({
   kind: fc.oneof(
-    { weight: 60, arbitrary: fc.constant("step" as const) },
-    { weight: 8, arbitrary: fc.constant("time" as const) },
-    { weight: 5, arbitrary: fc.constant("notice" as const) },
-    { weight: 2, arbitrary: fc.constant("start" as const) },
-    { weight: 2, arbitrary: fc.constant("crash" as const) },
+    { weight: 40, arbitrary: fc.constant("step" as const) },
+    { weight: 12, arbitrary: fc.constant("burst" as const) },
+    { weight: 10, arbitrary: fc.constant("time" as const) },
+    { weight: 12, arbitrary: fc.constant("notice" as const) },
+    { weight: 4, arbitrary: fc.constant("start" as const) },
+    { weight: 4, arbitrary: fc.constant("crash" as const) },
     { weight: 1, arbitrary: fc.constant("vault" as const) },
     { weight: 1, arbitrary: fc.constant("ledger" as const) },
+    { weight: 4, arbitrary: fc.constant("container" as const) },
     { weight: 1, arbitrary: fc.constant("thief" as const) },
   ),
   pick: fc.nat(1000),
   fate: fc.oneof(
-    { weight: 20, arbitrary: fc.constant("well" as const) },
+    { weight: 12, arbitrary: fc.constant("well" as const) },
     { weight: 1, arbitrary: fc.constant("before" as const) },
     { weight: 1, arbitrary: fc.constant("after" as const) },
   ),
@@ -263,6 +269,12 @@ class Run {
       case "step":
         await world.step(pick, fate);
         break;
+      case "burst":
+        for (let left = pick % 40; left > 0 && world.waiting > 0; left -= 1) {
+          await world.step(0, "well");
+          this.watch.moment();
+        }
+        break;
       case "time":
         world.advance(LEAPS[pick % LEAPS.length] ?? 50);
         break;
@@ -289,6 +301,9 @@ class Run {
         break;
       case "ledger":
         world.ledgerUp = !world.ledgerUp;
+        break;
+      case "container":
+        world.listens = !world.listens;
         break;
       case "thief": {
         const exposed = world.tokens.filter((token) => token.sent);

@@ -28,6 +28,8 @@ export interface VaultToken {
   wrapExpires: number;
   /** The wrapping token has left the broker: anybody may have it. */
   sent: boolean;
+  /** Somebody has opened the wrapping token. */
+  unsealed: boolean;
   /** Somebody has opened the wrapping token while the token inside lived. */
   opened: boolean;
   /** The wrapping token died by its time. */
@@ -114,6 +116,8 @@ export class World {
   time = 1_767_225_600_000;
   vaultUp = true;
   ledgerUp = true;
+  /** Whether the containers open what they are sent. */
+  listens = true;
   readonly ledger = new MemoryLedger();
   readonly tokens: VaultToken[] = [];
   /** Is told of every value that was written, in the moment it is. */
@@ -206,6 +210,7 @@ export class World {
       tokenExpires: this.time + TOKEN_TTL,
       wrapExpires: this.time + WRAP_TTL,
       sent: false,
+      unsealed: false,
       opened: false,
       ranOut: false,
     };
@@ -219,6 +224,7 @@ export class World {
       return false;
     }
     token.wrapExpires = 0;
+    token.unsealed = true;
     if (token.tokenExpires > this.time) {
       token.opened = true;
       token.tokenExpires = Number.MAX_SAFE_INTEGER;
