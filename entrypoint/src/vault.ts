@@ -45,6 +45,7 @@ export class Vault implements WrapPort, ReadPort {
     const answer = await this.#ask("lookup", signal, {
       method: "POST",
       path: "sys/wrapping/lookup",
+      again: true,
       body: { token: token.expose() },
     });
     return wrapAnswer(answer, (body) => {
@@ -197,8 +198,12 @@ export class Vault implements WrapPort, ReadPort {
       this.#log.debug("Vault answered", { what, status: answer.status });
       return answer;
     } catch (error) {
-      this.#log.debug("Vault did not answer", { what, why: systemCode(error) });
-      return undefined;
+      const why = systemCode(error);
+      this.#log.debug("Vault did not answer", { what, why });
+      const { again, ...rest } = call;
+      return again === true && (why === "ECONNRESET" || why === "EPIPE")
+        ? this.#ask(what, signal, rest)
+        : undefined;
     }
   }
 }
@@ -209,6 +214,8 @@ interface Call {
   readonly path: string;
   readonly token?: Secret;
   readonly body?: unknown;
+  /** Made once more when its connection broke: one that stood ready may have been closed just then. */
+  readonly again?: true;
 }
 
 /** An answer about a wrapping token. Only Vault's own words make it "spent": a proxy answers 400 to many things. */
