@@ -5,7 +5,8 @@ import type { RequestListener, Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Agent } from "undici";
 import { afterEach, expect, test } from "vitest";
-import { request, TransportError } from "./http.ts";
+import { request } from "./http.ts";
+import { TransportError } from "./transport.ts";
 
 const servers: Server[] = [];
 const dispatcher = new Agent();

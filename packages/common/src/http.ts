@@ -3,19 +3,8 @@
 
 import { Agent, request as send } from "undici";
 import type { Dispatcher } from "undici";
-
-/** Something went wrong between us and a server, before there was a whole answer. Holds no part of what was sent. */
-export class TransportError extends Error {
-  override readonly name = "TransportError";
-  readonly ours = true;
-  /** The system's or undici's code, such as ECONNREFUSED, or `timeout`, `too_large`, `aborted`. */
-  readonly code: string;
-
-  constructor(code: string) {
-    super(`no whole answer came (${code})`);
-    this.code = code;
-  }
-}
+import { TransportError } from "./transport.ts";
+import type { Answer } from "./transport.ts";
 
 /** One request. Times in milliseconds, sizes in bytes. */
 export interface Ask {
@@ -28,13 +17,6 @@ export interface Ask {
   readonly maxBytes: number;
   readonly dispatcher: Dispatcher;
   readonly signal?: AbortSignal;
-}
-
-/** A whole answer. */
-export interface Answer {
-  readonly status: number;
-  readonly headers: Record<string, string | string[] | undefined>;
-  readonly body: Buffer;
 }
 
 /** How connections to one kind of server are kept. Times in milliseconds. */
