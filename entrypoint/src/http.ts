@@ -10,8 +10,8 @@ import type { Socket } from "node:net";
 import { connect as connectTls, createSecureContext } from "node:tls";
 import type { SecureContext } from "node:tls";
 
-/** The most connections to one server. */
-const MOST_CONNECTIONS = 8;
+/** The most connections to one server: more cost more in handshakes than they save in waiting. */
+const MOST_CONNECTIONS = 4;
 
 /** One request. */
 export interface Ask {
