@@ -88,6 +88,6 @@ int main(int argc, char **argv) {
     FAIL(1, "the volume hides the folder itself: mount it elsewhere in this container, such as at /volume");
   }
   copy_directory(ROOT, to);
-  copy_file(ROOT "/" LAST, to, LAST, 0755);
+  copy_file(ROOT "/" LAST, to, LAST, 0555);
   return 0;
 }

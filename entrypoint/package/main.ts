@@ -1,12 +1,14 @@
-// `npx --yes pnpm@12 bundle`: writes dist/vaultbuddy, the folder for any image of this architecture, and a Dockerfile for
-// the image that carries it.
+// `npx --yes pnpm@12 bundle [DIR]`: writes vaultbuddy, the folder for any image of this architecture, into dist (or DIR),
+// and a Dockerfile for the image that carries it.
 
 import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { assemble } from "./assemble.ts";
 import type { Assembled } from "./assemble.ts";
 
-const dist = fileURLToPath(new URL("../../dist/", import.meta.url));
+const dist =
+  process.argv[2] ?? fileURLToPath(new URL("../../dist", import.meta.url));
 
 const dockerfile = `# The image vaultbuddy-entrypoint: it copies /vaultbuddy into a volume when run, and serves COPY --from.
 FROM scratch
@@ -24,17 +26,17 @@ function describe({ files, stripped }: Assembled): string {
   const note = stripped
     ? ""
     : "Node was not stripped, because this machine has no strip: install Debian's binutils to save 33 MB\n";
-  return `dist/vaultbuddy for linux/${process.arch}, bytes:\n${lines.join("")}${note}`;
+  return `${join(dist, "vaultbuddy")} for linux/${process.arch}, bytes:\n${lines.join("")}${note}`;
 }
 
 try {
   const header: unknown = Reflect.get(process.report.getReport(), "header");
-  const assembled = await assemble(`${dist}vaultbuddy`, {
+  const assembled = await assemble(join(dist, "vaultbuddy"), {
     path: process.execPath,
     version: process.version,
     glibc: String(Reflect.get(Object(header), "glibcVersionRuntime")),
   });
-  await writeFile(`${dist}Dockerfile`, dockerfile);
+  await writeFile(join(dist, "Dockerfile"), dockerfile);
   process.stdout.write(describe(assembled));
 } catch (error) {
   process.stderr.write(
