@@ -1,15 +1,8 @@
 // A notice becomes a delivered token, or a refusal. Read this first: every step is a call in steps(), in order, and what
 // each failure undoes stands beside it.
 
-import { isNoticeRefusal, noticeCodes, Refusal } from "@vaultbuddy/common";
-import type {
-  Clock,
-  Delivered,
-  FamilyKey,
-  Notice,
-  NoticeCode,
-  NoticeRefusal,
-} from "@vaultbuddy/common";
+import { Refusal } from "@vaultbuddy/common";
+import type { Clock, Delivered, FamilyKey, Notice } from "@vaultbuddy/common";
 import type { Log } from "@vaultbuddy/common/daemon";
 import { isRestart, refusalFor } from "./claim.ts";
 import type { Claim, Claims } from "./claim.ts";
@@ -17,9 +10,11 @@ import { connect } from "./connect.ts";
 import type { Channel, ConnectDeps, Dial } from "./connect.ts";
 import { deliver, writeSigned } from "./deliver.ts";
 import type { DeliverDeps, Outcome } from "./deliver.ts";
+import { failure, refusalOf } from "./failure.ts";
 import { madeNothing, mint } from "./mint.ts";
 import type { MintDeps, Wrapped } from "./mint.ts";
 import type { Rule } from "./policy.ts";
+import { Trail } from "./trail.ts";
 import type { VouchCall, Vouched } from "./validate.ts";
 
 export interface BrokerDeps {
@@ -46,13 +41,6 @@ const BEFORE_WRAP_ENDS = 2000;
 
 /** A verdict that is still open this long before the deadline is told as such, in milliseconds. */
 const DECIDE_BEFORE = 250;
-
-/** What is known of a handoff as it goes, for its one line in the log. */
-interface Trail {
-  step: "validate" | "claim" | "connect" | "mint" | "deliver" | "done";
-  family?: string;
-  readonly ms: Record<string, number>;
-}
 
 /** The flow. One instance a process. */
 export class Broker {
@@ -108,20 +96,18 @@ export class Broker {
   }
 
   async #run(notice: Notice, source: string): Promise<Delivered> {
-    const { clock, deliveryTimeout } = this.#deps;
-    const started = clock.monotonic();
-    const trail: Trail = { step: "validate", ms: {} };
+    const { clock, deliveryTimeout, log } = this.#deps;
+    const trail = new Trail(notice, clock);
     const signal = AbortSignal.any([
       this.#cutShort.signal,
       AbortSignal.timeout(deliveryTimeout),
     ]);
     try {
       const delivered = await this.#steps(notice, source, trail, signal);
-      trail.step = "done";
-      this.#tell(notice, trail, started, undefined);
+      trail.tell(log, undefined);
       return delivered;
     } catch (error) {
-      this.#tell(notice, trail, started, error);
+      trail.tell(log, error);
       throw error;
     }
   }
@@ -133,27 +119,25 @@ export class Broker {
     signal: AbortSignal,
   ): Promise<Delivered> {
     const { claims } = this.#deps;
-    const task = await this.#timed(trail, "validate", () =>
+    const task = await trail.timed("validate", () =>
       this.#validate(notice, source, signal),
     );
     trail.family = task.family;
-    const taken = await this.#timed(trail, "claim", () =>
-      claims.take(task, signal),
-    );
+    const taken = await trail.timed("claim", () => claims.take(task, signal));
     if ("joined" in taken) {
       return taken.joined;
     }
     const { claim } = taken;
     const dial = this.#dial(task);
     // Nothing is minted, and no earlier token revoked, before the channel to the container stands.
-    const channel = await this.#timed(trail, "connect", () =>
-      connect(dial, this.#deps.channel, signal),
-    ).catch(async (error: unknown) => {
-      throw await claims.release(claim, refusalOf(error));
-    });
+    const channel = await trail
+      .timed("connect", () => connect(dial, this.#deps.channel, signal))
+      .catch(async (error: unknown) => {
+        throw await claims.release(claim, refusalOf(error));
+      });
     try {
-      const wrapped = await this.#timed(trail, "mint", () => this.#mint(claim));
-      const outcome = await this.#timed(trail, "deliver", () =>
+      const wrapped = await trail.timed("mint", () => this.#mint(claim));
+      const outcome = await trail.timed("deliver", () =>
         this.#deliver(claim, wrapped, channel, dial, signal),
       );
       if (outcome.kind !== "received") {
@@ -263,77 +247,5 @@ export class Broker {
       deps,
       AbortSignal.any([signal, life]),
     );
-  }
-
-  async #timed<Value>(
-    trail: Trail,
-    step: Trail["step"],
-    work: () => Promise<Value>,
-  ): Promise<Value> {
-    const { clock } = this.#deps;
-    const started = clock.monotonic();
-    trail.step = step;
-    try {
-      return await work();
-    } finally {
-      trail.ms[step] = Math.round((clock.monotonic() - started) * 10) / 10;
-    }
-  }
-
-  /** One line a handoff, with the same fields whether it succeeded or not. */
-  #tell(notice: Notice, trail: Trail, started: number, error: unknown): void {
-    const { clock, log } = this.#deps;
-    const code = error === undefined ? undefined : refusalOf(error).code;
-    const fields = {
-      task: notice.task.arn,
-      container: notice.containerName,
-      containerId: notice.containerId,
-      family: trail.family,
-      step: trail.step,
-      code: code ?? "delivered",
-      ms: Math.round((clock.monotonic() - started) * 10) / 10,
-      steps: trail.ms,
-      ...(error === undefined ? {} : { err: error }),
-    };
-    log[code === undefined ? "info" : noticeCodes[code].level](
-      fields,
-      "handoff",
-    );
-  }
-}
-
-/** Any failure as one of the closed codes. What is none of them is a fault of ours, about which nothing is known. */
-function refusalOf(error: unknown): NoticeRefusal {
-  if (isNoticeRefusal(error)) {
-    return error;
-  }
-  return new Refusal<NoticeCode>(
-    "ledger_unavailable",
-    "the handoff failed in a way the broker does not know: see its log",
-    {
-      cause: error,
-    },
-  );
-}
-
-function failure(
-  outcome: Exclude<Outcome, { kind: "received" }>,
-): NoticeRefusal {
-  switch (outcome.kind) {
-    case "refused":
-      return new Refusal(
-        "delivery_refused",
-        `the container refused the delivery: ${outcome.code}`,
-      );
-    case "foreign":
-      return new Refusal(
-        "delivery_refused",
-        "whoever answered is no entrypoint that opened this token: check what else holds the family's key",
-      );
-    case "silent":
-      return new Refusal(
-        "delivery_timeout",
-        "the container took the delivery and gave no receipt in time: check that it reaches Vault",
-      );
   }
 }

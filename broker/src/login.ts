@@ -153,7 +153,8 @@ export class Session {
   }
 
   #hold(own: OwnToken): void {
-    const life = own.ttl === 0 ? Number.POSITIVE_INFINITY : own.ttl * 1000;
+    const life =
+      own.ttl === undefined ? Number.POSITIVE_INFINITY : own.ttl * 1000;
     this.#held = { own, ends: this.#deps.clock.monotonic() + life };
   }
 
@@ -203,7 +204,7 @@ export class Session {
           : looked;
         this.#hold(renewed);
         // A renewal that comes back short is near the end that nothing moves (max_ttl): log in anew while there is time.
-        if (method.kind === "token" || renewed.ttl * 2 > held.own.ttl) {
+        if (method.kind === "token" || isFull(renewed, held.own)) {
           return true;
         }
       }
@@ -248,4 +249,9 @@ export class Session {
       // Woken early, by a doubt or by the stop; the caller's loop looks which.
     }
   }
+}
+
+/** Whether a renewal gave the token a good part of its life again. */
+function isFull(renewed: OwnToken, before: OwnToken): boolean {
+  return renewed.ttl === undefined || renewed.ttl * 2 > (before.ttl ?? 0);
 }

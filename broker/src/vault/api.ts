@@ -19,8 +19,8 @@ export class VaultRefused extends Error {
 /** A token of the broker's own. Times in seconds. */
 export interface OwnToken {
   readonly token: Secret;
-  /** 0 for one that never ends (root). */
-  readonly ttl: number;
+  /** Undefined for one that never ends, as a root token does. */
+  readonly ttl: number | undefined;
   readonly renewable: boolean;
   readonly policies: readonly string[];
 }
@@ -162,9 +162,12 @@ function shaped<Value>(read: () => Value): Value {
 function fromLookup(body: unknown, token: Secret): OwnToken {
   return shaped(() => {
     const data = new Fields(body).object("data");
+    // The ttl is in whole seconds: 0 is also that of a token in its last one. Only a missing end is no end.
+    const endless = data.take("expire_time") === null;
+    const ttl = data.integer("ttl", 0, 2 ** 40);
     return {
       token,
-      ttl: data.integer("ttl", 0, 2 ** 40),
+      ttl: endless ? undefined : ttl,
       renewable: data.optionalBoolean("renewable") ?? false,
       policies: data.list("policies", 1000, (value, at) => text(value, at)),
     };

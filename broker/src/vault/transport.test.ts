@@ -161,6 +161,23 @@ describe("the rare calls", () => {
     ]);
   });
 
+  test("take no token for endless but one without an end", async () => {
+    const looked = async (
+      expire_time: string | null,
+    ): Promise<number | undefined> =>
+      (
+        await openVaultApi(
+          await vault(
+            json(200, {
+              data: { ttl: 0, expire_time, renewable: false, policies: [] },
+            }),
+          ),
+        ).lookupSelf(token)
+      ).ttl;
+    expect(await looked(null)).toBeUndefined();
+    expect(await looked("2026-01-01T00:00:00Z")).toBe(0);
+  });
+
   test("tell a refusal from an outage, without Vault's text", async () => {
     const refused: unknown = await openVaultApi(
       await vault(json(400, { errors: ["marked"] })),

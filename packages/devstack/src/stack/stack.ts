@@ -161,6 +161,11 @@ export class Stack {
     return path;
   }
 
+  /** The broker's master key, base64url. */
+  get masterKey(): string {
+    return this.#master;
+  }
+
   /** The key that a family's containers hold, base64url. */
   familyKey(family: string): string {
     return deriveFamilyKey(parseKey(this.#master), this.aws.account, family)

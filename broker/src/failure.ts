@@ -1,0 +1,42 @@
+// What each way of failing is called: the flow's errors and a delivery's outcomes as codes of the one closed table.
+
+import { isNoticeRefusal, Refusal } from "@vaultbuddy/common";
+import type { NoticeCode, NoticeRefusal } from "@vaultbuddy/common";
+import type { Outcome } from "./deliver.ts";
+
+/** Any failure as one of the closed codes. What is none of them is a fault of ours, about which nothing is known. */
+export function refusalOf(error: unknown): NoticeRefusal {
+  if (isNoticeRefusal(error)) {
+    return error;
+  }
+  return new Refusal<NoticeCode>(
+    "ledger_unavailable",
+    "the handoff failed in a way the broker does not know: see its log",
+    {
+      cause: error,
+    },
+  );
+}
+
+/** What a delivery that ended without a receipt is answered with, if it could be taken back. */
+export function failure(
+  outcome: Exclude<Outcome, { kind: "received" }>,
+): NoticeRefusal {
+  switch (outcome.kind) {
+    case "refused":
+      return new Refusal(
+        "delivery_refused",
+        `the container refused the delivery: ${outcome.code}`,
+      );
+    case "foreign":
+      return new Refusal(
+        "delivery_refused",
+        "whoever answered is no entrypoint that opened this token: check what else holds the family's key",
+      );
+    case "silent":
+      return new Refusal(
+        "delivery_timeout",
+        "the container took the delivery and gave no receipt in time: check that it reaches Vault",
+      );
+  }
+}
