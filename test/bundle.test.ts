@@ -4,7 +4,7 @@
 import { chmod, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { must, run } from "./bundle/docker.ts";
+import { must, run, words } from "./bundle/docker.ts";
 import { Kit, madeKinds, noBundle } from "./bundle/kit.ts";
 import type { Start } from "./bundle/kit.ts";
 import type { Kind } from "./bundle/roots.ts";
@@ -30,27 +30,14 @@ const hostile = {
   UV_THREADPOOL_SIZE: "0",
   HTTPS_PROXY: "http://127.0.0.1:1",
 };
+
 const environment = (pairs: Readonly<Record<string, string>>): string[] =>
   Object.entries(pairs).flatMap(([name, value]) => ["-e", `${name}=${value}`]);
 
 /** The most confined container that Docker makes. */
-const confined = [
-  "--read-only",
-  "--user",
-  "4711:4712",
-  "--group-add",
-  "815",
-  "--cap-drop",
-  "ALL",
-  "--security-opt",
-  "no-new-privileges",
-  "--pids-limit",
-  "64",
-  "--memory",
-  "128m",
-  "--ipc",
-  "none",
-];
+const confined = words(
+  "--read-only --user 4711:4712 --group-add 815 --cap-drop ALL --security-opt no-new-privileges --pids-limit 64 --memory 128m --ipc none",
+);
 
 /** The probe's output without what Docker makes different each time. */
 function comparable(output: string, { options = [] }: Start): string {
@@ -394,7 +381,7 @@ describe.skipIf(noBundle)("in front of any image", () => {
       const { stdout } = await kit.direct("busybox", {
         options: kit.mount,
         command: [
-          ...["sh", "-c"],
+          ...words("sh -c"),
           'cd /vaultbuddy && find . -type f -exec stat -c "%a %n" {} + | sort; find . ! -perm -555 -type d; sha256sum lib/node | cut -c 1-64',
         ],
       });
@@ -410,7 +397,7 @@ describe.skipIf(noBundle)("in front of any image", () => {
 
     test("it may run again over its own copy", async () => {
       const again = await run("docker", [
-        ...["run", "--rm", "-v", `${kit.volume}:/elsewhere`, kit.carrier],
+        ...words(`run --rm -v ${kit.volume}:/elsewhere ${kit.carrier}`),
         "/elsewhere",
       ]);
       expect(again).toEqual({ code: 0, stdout: "", stderr: "" });
@@ -430,7 +417,7 @@ describe.skipIf(noBundle)("in front of any image", () => {
       ],
     ])("it says so when there is %s", async (_name, options, message) => {
       const ran = await run("docker", [
-        ...["run", "--rm"],
+        ...words("run --rm"),
         ...options.map((option) => option.replace("VOLUME", kit.volume)),
         kit.carrier,
       ]);

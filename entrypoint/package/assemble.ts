@@ -33,7 +33,7 @@ export interface PinnedNode {
 }
 
 /** One file of the bundle. */
-export interface BundledFile {
+interface BundledFile {
   /** Within the folder. */
   readonly path: string;
   readonly bytes: number;

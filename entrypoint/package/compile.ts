@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 const sources = fileURLToPath(new URL("../launcher/", import.meta.url));
 
 /** The programs and their places in the bundle. */
-export const programs = {
+const programs = {
   "entrypoint.c": "entrypoint",
   "become.c": "lib/become",
   "install.c": "install",
@@ -36,7 +36,7 @@ export async function compilePrograms(into: string): Promise<void> {
 }
 
 /** Compiles one C file to one static executable. */
-export async function compile(source: string, target: string): Promise<void> {
+async function compile(source: string, target: string): Promise<void> {
   try {
     await promisify(execFile)("musl-gcc", [...flags, "-o", target, source], {
       timeout: 60_000,

@@ -34,7 +34,7 @@ export async function librariesOf(binary: string): Promise<Libraries> {
 }
 
 /** Reads lines such as `libm.so.6 => /lib/…/libm.so.6 (0x…)` and `/lib64/ld-linux-x86-64.so.2 (0x…)`. */
-export function parseLdd(output: string): Libraries {
+function parseLdd(output: string): Libraries {
   const shared: string[] = [];
   let loader: string | undefined;
   for (const line of output.split("\n").map((one) => one.trim())) {

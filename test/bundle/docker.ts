@@ -50,3 +50,8 @@ export function has(file: string): boolean {
     return false;
   }
 }
+
+/** A command line in words. */
+export function words(text: string): string[] {
+  return text.split(" ");
+}

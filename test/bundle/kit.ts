@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { noDocker } from "../docker.ts";
-import { has, must, run } from "./docker.ts";
+import { has, must, run, words } from "./docker.ts";
 import type { Ran } from "./docker.ts";
 import { compilePrograms, importRoot, kinds } from "./roots.ts";
 import type { Kind, Programs } from "./roots.ts";
@@ -65,10 +65,7 @@ export class Kit {
       await must(process.execPath, [script, join(folder, "dist")]);
       await must("docker", ["build", "-q", "-t", kit.carrier, kit.dist]);
       await must("docker", ["volume", "create", kit.volume]);
-      await must("docker", [
-        ...["run", "--rm", "-v", `${kit.volume}:/volume`],
-        kit.carrier,
-      ]);
+      await must("docker", words(`run --rm -v ${name}:/volume ${kit.carrier}`));
       for (const kind of only) {
         await importRoot(kind, programs, folder, kit.image(kind));
       }
@@ -120,7 +117,7 @@ export class Kit {
       kind,
       [
         ...this.mount,
-        ...["-e", "WIS_MODE=off", "-e", "WIS_LOG_LEVEL=error"],
+        ...words("-e WIS_MODE=off -e WIS_LOG_LEVEL=error"),
         ...options,
       ],
       [...before, "/vaultbuddy/entrypoint", ...command],
@@ -138,7 +135,7 @@ export class Kit {
     command: readonly string[],
   ): Promise<Ran> {
     return run("docker", [
-      ...["run", "--rm", "--network", "none", "--hostname", "probe"],
+      ...words("run --rm --network none --hostname probe"),
       ...options,
       this.image(kind),
       ...command,
