@@ -1,7 +1,13 @@
-import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { findCommand, quote } from "./find.ts";
 
 const root = mkdtempSync(join(tmpdir(), "vaultbuddy-find-"));
@@ -21,6 +27,8 @@ beforeAll(() => {
     chmodSync(file, mode);
   }
 });
+
+afterAll(() => rmSync(root, { recursive: true }));
 
 const ends = (exit: string) => expect.objectContaining({ exit });
 

@@ -199,6 +199,17 @@ test("when the time is over after vault_unavailable, that is the reason", async 
   expect(reception.overdue().exit).toBe("vault_unavailable");
 });
 
+test("when the time is over after a token was opened, what was still to be done is the reason", async () => {
+  const { reception, accept } = setUp();
+  const answer = reception.handle(first);
+  await settle();
+  accept(0);
+  const reply = await answer;
+  expect(reception.overdue().exit).toBe("receipt_lost");
+  reply.sent("written");
+  expect(reception.overdue().exit).toBe("read_failed");
+});
+
 test("a fault that nobody foresaw ends the container and is not told to the caller", async () => {
   const { reception, unwraps } = setUp();
   const answer = reception.handle(first);

@@ -71,8 +71,16 @@ export class Reception {
     return this.#accepted;
   }
 
-  /** Why nothing was accepted until now. */
+  /** What the time ran out on. */
   overdue(): Failure {
+    if (this.#accepted !== undefined) {
+      return this.#receipt === "written"
+        ? new Failure("read_failed", "Vault did not answer every read in time")
+        : new Failure(
+            "receipt_lost",
+            "the receipt could not be written in time",
+          );
+    }
     if (this.#alarm !== undefined) {
       return new Failure(this.#alarm.code, this.#alarm.message);
     }

@@ -347,6 +347,13 @@ describe.concurrent("after the token was opened", () => {
     await endsAs("read_failed", vault, whole("secret/web"));
   });
 
+  test("a Vault that is silent from then on", async () => {
+    const vault = await openVault();
+    vault.override("sys/internal/ui/mounts/*", () => "answered");
+    vault.override("auth/token/renew-self", () => "answered");
+    await endsAs("read_failed", vault, whole("secret/web", "kv1/db"));
+  });
+
   test("secrets that cannot become variables, each named by path and key", async () => {
     const vault = await openVault();
     vault.secrets.set("secret/web", {

@@ -3,11 +3,13 @@
 
 import { spawn } from "node:child_process";
 import type { ChildProcess, SpawnOptions } from "node:child_process";
-import { mkdtempSync } from "node:fs";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
 import { request as requestPlain } from "node:http";
 import { request as requestTls } from "node:https";
 import type { RequestOptions } from "node:https";
-import { connect } from "node:net";
+import { connect, createServer } from "node:net";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -21,6 +23,7 @@ import {
   writeDelivery,
 } from "@vaultbuddy/common";
 import type { Delivery } from "@vaultbuddy/common";
+import { afterAll } from "vitest";
 import { bundleEntrypoint } from "../../bundle.ts";
 import type { FakeVault } from "./fake-vault.ts";
 
@@ -35,6 +38,7 @@ export const TASK =
 
 /** A directory of this test file's own. */
 export const scratch = mkdtempSync(join(tmpdir(), "vaultbuddy-entrypoint-"));
+afterAll(() => rmSync(scratch, { recursive: true }));
 export const BUNDLE = join(scratch, "entrypoint.cjs");
 /** Resolves when {@link BUNDLE} is there. */
 export const bundled = bundleEntrypoint(BUNDLE);
@@ -116,6 +120,16 @@ export async function start(
       return Number(/delivery port=(\d+)/.exec(text.err)?.[1]);
     },
   };
+}
+
+/** A port that nobody listened on a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
 }
 
 /** A delivery for the container of {@link settingsFor} and the wrapping token that `mint` made. */
