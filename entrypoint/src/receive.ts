@@ -18,7 +18,7 @@ import { openDelivery } from "./verify.ts";
 import type { Verified } from "./verify.ts";
 
 /** What a verified delivery leaves until the command runs, in milliseconds. */
-export const DELIVERY_TIME = 10_000;
+const DELIVERY_TIME = 10_000;
 
 /** What a delivery became. */
 export interface Accepted {
