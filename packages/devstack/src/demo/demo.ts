@@ -21,32 +21,47 @@ export async function demo({
 }: DemoOptions): Promise<void> {
   const stack = await Stack.start({ tell: (what) => print(`- ${what}`) });
   try {
-    print("- starting the broker and the agent");
-    const { daemon: broker, url } = await stack.startBroker();
-    const agent = await stack.startAgent([url], [], { LOG_LEVEL: "debug" });
-    const served: StartedTask[] = [];
-    for (const mode of ["bridge", "awsvpc"] as const) {
-      print(
-        `\nA task in ${mode} mode. Neither its image nor its task definition holds a secret of Vault's.`,
-      );
-      const task = await runSample(stack, { mode });
-      served.push(task);
-      for (const line of await timeline(stack, task, { broker, agent })) {
-        print(`  ${line}`);
-      }
-    }
-    print("\nSomebody pretends to be an agent.");
-    for (const line of await tryAsFakeAgent(url, poking(stack, served))) {
-      print(`  ${line}`);
-    }
+    const showing = show(stack, print, keep);
+    // When it is stopped in the middle, what it was about to do fails for want of the stack: nobody needs to hear that.
+    showing.catch(() => undefined);
+    await Promise.race([showing, stopped]);
     if (keep) {
-      print("\nEverything is left running; Ctrl-C ends it.");
-      printAddresses(stack, url, print);
       await stopped;
     }
   } finally {
     print("\n- removing everything that was made");
     await stack.close();
+    await stack.removeImages();
+  }
+}
+
+/** What there is to see. */
+async function show(
+  stack: Stack,
+  print: (line: string) => void,
+  keep: boolean,
+): Promise<void> {
+  print("- starting the broker and the agent");
+  const { daemon: broker, url } = await stack.startBroker();
+  const agent = await stack.startAgent([url], [], { LOG_LEVEL: "debug" });
+  const served: StartedTask[] = [];
+  for (const mode of ["bridge", "awsvpc"] as const) {
+    print(
+      `\nA task in ${mode} mode. Neither its image nor its task definition holds a secret of Vault's.`,
+    );
+    const task = await runSample(stack, { mode });
+    served.push(task);
+    for (const line of await timeline(stack, task, { broker, agent })) {
+      print(`  ${line}`);
+    }
+  }
+  print("\nSomebody pretends to be an agent.");
+  for (const line of await tryAsFakeAgent(url, poking(stack, served))) {
+    print(`  ${line}`);
+  }
+  if (keep) {
+    print("\nEverything is left running; Ctrl-C ends it.");
+    printAddresses(stack, url, print);
   }
 }
 

@@ -80,6 +80,20 @@ export async function buildPauseImage(
   return nameOf(image);
 }
 
+/** Removes the images made here that no container uses and no other image stands on, the newest first. */
+export async function removeUnusedImages(builder: Builder = {}): Promise<void> {
+  const docker = connectDocker(builder.dockerHost);
+  const filters = { label: [`${devstackLabel}=1`] };
+  const images = await call(docker.listImages({ filters }));
+  for (const { Id } of images.toSorted((a, b) => b.Created - a.Created)) {
+    await call(docker.getImage(Id).remove()).catch((error: unknown) => {
+      const left =
+        error instanceof EngineError && /^(absent|conflict)$/.test(error.kind);
+      if (!left) throw error;
+    });
+  }
+}
+
 interface Image {
   readonly repo: string;
   readonly tag: string;

@@ -15,7 +15,7 @@ import { startAws } from "../ecs/server.ts";
 import type { AwsOptions } from "../ecs/options.ts";
 import { dockerEngine } from "../engine/docker.ts";
 import type { Engine } from "../engine/engine.ts";
-import { buildImage, nodePath } from "../engine/image.ts";
+import { buildImage, nodePath, removeUnusedImages } from "../engine/image.ts";
 import { startVault } from "../vault/server.ts";
 import type { VaultServer } from "../vault/server.ts";
 import { Daemon } from "./daemon.ts";
@@ -260,7 +260,18 @@ export class Stack {
     return this.#daemons.map((daemon) => daemon.output).join("\n");
   }
 
-  /** Stops the daemons, ends the tasks and removes everything that was made. */
+  /** Removes the images, which {@link close} leaves for the next stack to start faster. */
+  async removeImages(): Promise<void> {
+    await removeUnusedImages(this.#builder());
+  }
+
+  #builder(): { dockerHost?: string } {
+    return this.#dockerHost === undefined
+      ? {}
+      : { dockerHost: this.#dockerHost };
+  }
+
+  /** Stops the daemons, ends the tasks and removes everything that was made, but for the images. */
   async close(): Promise<void> {
     await Promise.all(
       this.#daemons.map((daemon) =>
