@@ -49,6 +49,7 @@ export interface ClaimParts {
 /** Between two tries to write a receipt down, in milliseconds, and how often. */
 const RECEIPT = { first: 100, most: 1000 };
 const RECEIPT_TRIES = 6;
+
 /** All claims of this broker. */
 export class Claims {
   readonly #book: Book;
@@ -128,6 +129,7 @@ export class Claims {
       await end(record.earlier, this.#revoker, this.#clock);
     }
     await this.#advance(flow, count(record, this.#clock.now()));
+    flow.asked = true;
   }
 
   /**
@@ -211,9 +213,14 @@ export class Claims {
     }
     try {
       const { deliveryId } = claim;
-      const { page, token, mintsBefore } = flow;
+      const { page, token, mintsBefore, asked } = flow;
       return await this.#ending.giveUp(
-        { deliveryId, page, token, mints: refund ? mintsBefore : undefined },
+        {
+          deliveryId,
+          page,
+          token,
+          mints: refund || !asked ? mintsBefore : undefined,
+        },
         refusal,
       );
     } finally {

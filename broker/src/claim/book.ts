@@ -51,7 +51,7 @@ export class Book {
     record: Content,
   ): Promise<Page<Content>> {
     const key = keyOf(record);
-    const text = writeRecord(record);
+    const text = textOf(key, record);
     const version = await this.#certain(key, text, undefined, () =>
       this.#ledger.putIfAbsent(key, shelfOf(record), text),
     );
@@ -63,7 +63,7 @@ export class Book {
     page: Page,
     record: Content,
   ): Promise<Page<Content>> {
-    const text = writeRecord(record);
+    const text = textOf(page.key, record);
     const version = await this.#certain(page.key, text, page.version, () =>
       this.#ledger.compareAndSwap(
         page.key,
@@ -127,6 +127,13 @@ export class Book {
     }
     throw new ClaimLost();
   }
+}
+
+/** Read back before it is written: a record that nobody can read would hold its container for ever. */
+function textOf(key: string, record: ClaimRecord): string {
+  const value = writeRecord(record);
+  readRecord({ key, value, version: "" });
+  return value;
 }
 
 function pageOf(entry: Entry): Page {

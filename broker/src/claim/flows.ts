@@ -27,6 +27,8 @@ export interface Flow {
   /** How many mints were counted before this attempt. */
   readonly mintsBefore: number;
   page: Page;
+  /** Vault may have been asked since. */
+  asked: boolean;
   /** What was minted, as soon as it was. */
   token: Token | undefined;
   overdueSince: number | undefined;
@@ -56,6 +58,7 @@ export class Flows {
       signal,
       mintsBefore: mints,
       page,
+      asked: false,
       token: undefined,
       overdueSince: undefined,
     });

@@ -62,19 +62,18 @@ export function reserve(
 
 /** released → reserved: another attempt, mints counted on. delivered → reserved: the next generation. */
 export function reopen(record: ClaimRecord, author: Author): Reserved {
-  allow(record, "reserved");
-  const next =
+  const from =
     record.state === "delivered"
+      ? record
+      : only(record, "released", "reserved");
+  const next =
+    from.state === "delivered"
       ? {
-          generation: record.generation + 1,
+          generation: from.generation + 1,
           mints: 0,
-          earlier: record.token.accessor,
+          earlier: from.token.accessor,
         }
-      : {
-          generation: record.generation,
-          mints: record.mints,
-          earlier: "earlier" in record ? record.earlier : undefined,
-        };
+      : { earlier: from.earlier };
   return {
     ...base(record, author.at),
     ...next,

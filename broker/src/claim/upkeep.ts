@@ -78,10 +78,8 @@ export class Upkeep {
     let failures = 0;
     while (!signal.aborted) {
       const wait =
-        failures === 0 ? every.first : pause(every, failures, this.#clock) * 2;
-      await this.#clock
-        .sleep(Math.min(wait, every.most), signal)
-        .catch(() => undefined);
+        failures === 0 ? every.first : pause(every, failures, this.#clock);
+      await this.#clock.sleep(wait, signal).catch(() => undefined);
       if (signal.aborted) {
         return;
       }
