@@ -125,11 +125,20 @@ describe("another's lease", () => {
     expect(await watcher.isDead("nobody")).toBe(true);
   });
 
+  test("of another version is watched like any other", async () => {
+    const first = await ledger.putIfAbsent("owner|owner-09", "owner", "v2!");
+    expect(await watcher.isDead("owner-09")).toBe(false);
+    await clock.advance(DEAD);
+    await ledger.compareAndSwap("owner|owner-09", first ?? "", "owner", "v2!");
+    expect(await watcher.isDead("owner-09")).toBe(false);
+    await clock.advance(DEAD);
+    expect(await watcher.isDead("owner-09")).toBe(true);
+  });
+
   test("that cannot be read is no sign of death", async () => {
-    await ledger.putIfAbsent("owner|owner-09", "owner", '{"v":2}');
-    await expect(watcher.isDead("owner-09")).rejects.toMatchObject({
-      code: "ledger_unavailable",
-    });
+    await lease.beat();
+    await watcher.isDead("owner-01");
+    await clock.advance(DEAD);
     ledger.down = true;
     await expect(watcher.isDead("owner-01")).rejects.toMatchObject({
       code: "ledger_unavailable",

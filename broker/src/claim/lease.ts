@@ -1,17 +1,16 @@
 // Who is alive: each broker process counts up a heartbeat of its own once a second, and a claim names its owner. Nobody
-// compares two machines' clocks: an owner is dead when its count was seen unchanged for five seconds of the observer's
+// compares two machines' clocks: an owner is dead when its entry was seen unchanged for five seconds of the observer's
 // own time, and an owner stops sending when its own last beat is three seconds old, two seconds before anybody may think so.
 
-import { Fields, parseJson } from "@vaultbuddy/common";
 import type { Clock } from "@vaultbuddy/common";
 import { ledgerUnavailable } from "../ledger/ledger.ts";
-import type { Entry, Ledger } from "../ledger/ledger.ts";
+import type { Ledger } from "../ledger/ledger.ts";
 
 /** How often an owner beats, in milliseconds. */
 export const BEAT = 1000;
 /** How young the last beat must be for a send, in milliseconds. */
 export const FRESH = 3000;
-/** How long a count must have been seen unchanged before the owner's claims are taken over, in milliseconds. */
+/** How long an entry must have been seen unchanged before the owner's claims are taken over, in milliseconds. */
 export const DEAD = 5000;
 /** After how long a silent heartbeat is thrown away, in milliseconds. A missing one counts as an unchanged one. */
 const FORGOTTEN = 3_600_000;
@@ -19,8 +18,8 @@ const FORGOTTEN = 3_600_000;
 const REMEMBERED = 1000;
 
 interface Sighting {
-  /** Undefined when there was no heartbeat. */
-  readonly count: number | undefined;
+  /** Of the entry: it changes with each beat, whatever a broker of another version writes into it. */
+  readonly version: string | undefined;
   readonly since: number;
 }
 
@@ -48,7 +47,7 @@ export class Lease {
     const key = keyOf(this.owner);
     for (let attempt = 0; attempt < 3; attempt += 1) {
       const value = JSON.stringify({ v: 1, count: this.#count + 1 });
-      // Counted even if the write fails, since it may have happened: no count is ever written twice.
+      // Counted even if the write fails, since it may have happened. The count is for people; the version tells beats apart.
       this.#count += 1;
       const version =
         this.#version === undefined
@@ -99,17 +98,16 @@ export class Lease {
     }
   }
 
-  /** For how long an owner's count has surely not changed, in milliseconds. */
+  /** For how long an owner has surely not beaten, in milliseconds. */
   async #silence(owner: string): Promise<number> {
     const asked = this.#clock.monotonic();
-    const entry = await this.#ledger.read(keyOf(owner));
-    const count = entry === undefined ? undefined : readCount(entry);
+    const version = (await this.#ledger.read(keyOf(owner)))?.version;
     const seen = this.#seen.get(owner);
-    if (seen !== undefined && seen.count === count) {
+    if (seen !== undefined && seen.version === version) {
       return asked - seen.since;
     }
     this.#seen.delete(owner);
-    this.#seen.set(owner, { count, since: this.#clock.monotonic() });
+    this.#seen.set(owner, { version, since: this.#clock.monotonic() });
     const oldest = this.#seen.keys().next();
     if (this.#seen.size > REMEMBERED && oldest.done !== true) {
       this.#seen.delete(oldest.value);
@@ -120,19 +118,4 @@ export class Lease {
 
 function keyOf(owner: string): string {
   return `owner|${owner}`;
-}
-
-function readCount(entry: Entry): number {
-  try {
-    const fields = new Fields(parseJson(Buffer.from(entry.value), 1024));
-    fields.integer("v", 1, 1);
-    const count = fields.integer("count", 0, Number.MAX_SAFE_INTEGER);
-    fields.done();
-    return count;
-  } catch (error) {
-    throw ledgerUnavailable(
-      "a heartbeat in the ledger is damaged or of another version",
-      error,
-    );
-  }
 }

@@ -101,6 +101,13 @@ export class FlakyLedger extends MemoryLedger {
     return super.scan(...args);
   }
 
+  override async remove(
+    ...args: Parameters<Ledger["remove"]>
+  ): ReturnType<Ledger["remove"]> {
+    this.#up();
+    return super.remove(...args);
+  }
+
   #up(): void {
     if (this.down) {
       throw new Refusal("ledger_unavailable", "the ledger is down");

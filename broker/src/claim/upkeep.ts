@@ -77,12 +77,6 @@ export class Upkeep {
     const { signal } = this.#stopping;
     let failures = 0;
     while (!signal.aborted) {
-      const wait =
-        failures === 0 ? every.first : pause(every, failures, this.#clock);
-      await this.#clock.sleep(wait, signal).catch(() => undefined);
-      if (signal.aborted) {
-        return;
-      }
       try {
         await round();
         if (failures > 0) {
@@ -97,6 +91,9 @@ export class Upkeep {
         }
         failures += 1;
       }
+      const wait =
+        failures === 0 ? every.first : pause(every, failures, this.#clock);
+      await this.#clock.sleep(wait, signal).catch(() => undefined);
     }
   }
 }

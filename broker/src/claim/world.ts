@@ -15,7 +15,7 @@ export type Fate = "well" | "before" | "after";
 
 /** How long a wrapping token lives, and the token inside until it is renewed, in milliseconds. */
 export const WRAP_TTL = 60_000;
-export const TOKEN_TTL = 90_000;
+const TOKEN_TTL = 90_000;
 
 /** A token in the Vault of the world. */
 export interface VaultToken {
