@@ -128,8 +128,15 @@ int main(int argc, char **argv, char **env) {
   char *comma = write_number(descriptors, given_fd);
   *comma = ',';
   write_number(comma + 1, plan_fd);
-  char *const node_argv[] = {"vaultbuddy-entrypoint", "--disable-sigusr1", "--openssl-config=" ROOT "/lib/openssl.cnf",
-                             ROOT "/lib/entrypoint.cjs", descriptors, NULL};
+  char *const node_argv[] = {
+      "vaultbuddy-entrypoint",
+      "--disable-sigusr1",                             /* the signal would open an inspector to all in this network */
+      "--openssl-config=" ROOT "/lib/openssl.cnf",     /* and not the image's /etc/ssl/openssl.cnf */
+      "--v8-pool-size=1",                              /* nothing here is worth four threads */
+      ROOT "/lib/entrypoint.cjs",
+      descriptors,
+      NULL,
+  };
   char *const node_env[] = {"LD_LIBRARY_PATH=" ROOT "/lib", NULL};
   execve(ROOT "/lib/node", node_argv, node_env);
   FAIL(EXIT_INTERNAL, "cannot execute " ROOT "/lib/node (", strerror(errno),
