@@ -42,7 +42,7 @@ test.each([
     await expect(notify(url, task.notice)).rejects.toMatchObject({
       name: "TransportError",
     });
-    expect(await daemon.exit()).toBe(128);
+    expect(await daemon.exit()).toBe(137);
 
     const { daemon: next, url: later } = await stack.startBroker([
       "--ledger",

@@ -27,31 +27,35 @@ class FakeHost implements Host {
   close(descriptor: number): void {
     this.done.push(`close ${descriptor}`);
   }
+
+  settle(): Promise<void> {
+    this.done.push("settle");
+    return Promise.resolve();
+  }
 }
 
-const become = (host: Host) => () =>
+const become = (host: Host): Promise<never> =>
   becomeCommand({ file: "/app/run", argv: ["run", "a"] }, {}, host);
 
-test("signals are put back and descriptors closed before the command runs", () => {
+test("descriptors are closed, and signals put back as the very last before the command runs", async () => {
   const host = new FakeHost(13);
-  expect(become(host)).toThrow(
-    expect.objectContaining({ exit: "not_executable" }),
-  );
+  await expect(become(host)).rejects.toMatchObject({ exit: "not_executable" });
   expect(host.done).toEqual([
+    "close 7",
+    "close 9",
+    "settle",
     "SIGPIPE",
     "SIGXFSZ",
     "SIGTERM",
     "SIGINT",
     "SIGHUP",
-    "close 7",
-    "close 9",
     "execve /app/run [run a]",
   ]);
 });
 
-test("what the kernel knows no format of is run by the shell", () => {
+test("what the kernel knows no format of is run by the shell", async () => {
   const host = new FakeHost(8, 2);
-  expect(become(host)).toThrow(expect.objectContaining({ exit: "not_found" }));
+  await expect(become(host)).rejects.toMatchObject({ exit: "not_found" });
   expect(host.done.slice(-2)).toEqual([
     "execve /app/run [run a]",
     "execve /bin/sh [/bin/sh /app/run a]",
@@ -63,8 +67,6 @@ test.each([
   [7, "environment"],
   [13, "not_executable"],
   [40, "not_executable"],
-])("error number %i of execve ends as %s", (errno, exit) => {
-  expect(become(new FakeHost(errno))).toThrow(
-    expect.objectContaining({ exit }),
-  );
+])("error number %i of execve ends as %s", async (errno, exit) => {
+  await expect(become(new FakeHost(errno))).rejects.toMatchObject({ exit });
 });

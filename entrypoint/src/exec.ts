@@ -18,6 +18,8 @@ export interface Host {
   /** Descriptors above 2 that the command would inherit. */
   inherited(): readonly number[];
   close(descriptor: number): void;
+  /** Resolves when every signal that has come so far has been handled. */
+  settle(): Promise<void>;
 }
 
 /** Node ignores the first two for itself, and an ignored signal stays ignored across execve; the others are handled. */
@@ -28,19 +30,21 @@ const E2BIG = 7;
 const ENOEXEC = 8;
 
 /**
- * Becomes the command; returns never. Throws {@link Failure} `not_executable`, `not_found` (the interpreter that the file
+ * Becomes the command; returns never. A signal that Node has taken and not yet handled would be lost with Node: so the
+ * handlers stay to the last, and run once more before they go. Rejects with {@link Failure} `not_executable`, `not_found` (the interpreter that the file
  * names) or `environment` (all of it together is too large).
  */
-export function becomeCommand(
+export async function becomeCommand(
   command: Command,
   env: Record<string, string>,
   host: Host,
-): never {
-  for (const name of SIGNALS) {
-    host.resetSignal(name);
-  }
+): Promise<never> {
   for (const descriptor of host.inherited()) {
     host.close(descriptor);
+  }
+  await host.settle();
+  for (const name of SIGNALS) {
+    host.resetSignal(name);
   }
   const error = attempt(host, command.file, command.argv, env);
   // A script without "#!" is run by the shell, as execvp(3) has it.

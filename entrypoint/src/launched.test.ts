@@ -29,6 +29,8 @@ function open(bytes: Uint8Array, args: readonly string[] = ["17,18"]) {
       written.push(Buffer.from(all));
     },
     execve: (file, argv) => executed.push([file, argv]),
+    resetSignal: () => undefined,
+    settle: () => Promise.resolve(),
   });
   /** What become.c reads: the skip, the file and the environment. */
   const plan = () => {

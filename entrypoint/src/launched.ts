@@ -21,7 +21,7 @@ export interface Given {
 }
 
 /** What is done to descriptors and to the process. */
-export interface LauncherIo {
+export interface LauncherIo extends Pick<Host, "resetSignal" | "settle"> {
   /** All bytes of an open descriptor. Throws where it is not open. */
   readonly read: (descriptor: number) => Uint8Array;
   readonly write: (descriptor: number, bytes: Uint8Array) => void;
@@ -53,8 +53,10 @@ export function openLaunched(
         io.write(Number(plan), writePlan(skip, file, record.env, env));
         io.execve(become, ["become", given, plan]);
       },
-      // become.c sets every disposition and closes what is ours. Whatever else stands open was given to the command.
-      resetSignal: () => undefined,
+      // become.c sets every disposition; until then the default one ends us, where Node's handler would lose the signal.
+      resetSignal: io.resetSignal,
+      settle: io.settle,
+      // become.c closes what is ours. Whatever else stands open was given to the command.
       inherited: () => [],
       close: () => undefined,
     },

@@ -46,6 +46,11 @@ const ownHost: Host = {
     }
   },
   close: (descriptor) => closeSync(descriptor),
+  settle: async () => {
+    // The first turn may be the rest of the one we are in; the second has looked at what came in.
+    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setImmediate(resolve));
+  },
 };
 
 function survives(descriptor: number): boolean {
@@ -98,6 +103,8 @@ function readSmallFile(path: string): string {
 function launched(args: readonly string[]): Given | undefined {
   const [, script = ""] = process.argv;
   return openLaunched(args, script.replace(/[^/]*$/, "become"), {
+    resetSignal: ownHost.resetSignal,
+    settle: ownHost.settle,
     read: (descriptor) => {
       const bytes = Buffer.alloc(fstatSync(descriptor).size);
       readSync(descriptor, bytes, 0, bytes.length, 0);
@@ -152,14 +159,14 @@ async function main(): Promise<never> {
   const log = openLog(settings.logLevel, write);
   if (settings.mode === "off") {
     log.warn("WIS_MODE=off: the command starts without any secret");
-    return becomeCommand(command, appEnvironment(given, new Map()), host);
+    return await becomeCommand(command, appEnvironment(given, new Map()), host);
   }
   if (settings.config.plaintext) {
     log.warn(
       "WIS_PLAINTEXT=allow: whoever reads the network can read the delivery",
     );
   }
-  return runEntrypoint(settings.config, command, given, {
+  return await runEntrypoint(settings.config, command, given, {
     clock: systemClock,
     log,
     host,

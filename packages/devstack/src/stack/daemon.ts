@@ -4,6 +4,7 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { constants } from "node:os";
 
 /** One line that a daemon printed. */
 export interface LogLine {
@@ -46,7 +47,7 @@ export class Daemon {
     }
     this.#ended = once(this.#child, "exit").then(([code, signal]) => {
       this.#take("\n");
-      return typeof code === "number" ? code : signal === null ? -1 : 128;
+      return typeof code === "number" ? code : endedBy(signal);
     });
   }
 
@@ -99,7 +100,7 @@ export class Daemon {
     return await this.line((line) => line.fields["msg"] === message, ms, from);
   }
 
-  /** Its exit code, once it has ended by itself; 128 for a signal. */
+  /** Its exit code, once it has ended; 128 and the number for a signal. */
   exit(): Promise<number> {
     return this.#ended;
   }
@@ -149,6 +150,14 @@ export class Daemon {
       void this.#ended.then(done);
     });
   }
+}
+
+/** As a shell tells it: 128 and the signal's number. */
+function endedBy(signal: unknown): number {
+  const known = Object.entries(constants.signals).find(
+    ([name]) => name === signal,
+  );
+  return 128 + (known?.[1] ?? 0);
 }
 
 function fieldsOf(text: string): Readonly<Record<string, unknown>> {
