@@ -52,6 +52,22 @@ export function openLog(
   );
 }
 
+const MOST_FRAMES = 8;
+
+/** Where an error came from, without its message: only lines that stand behind the message in the stack count. */
+function framesOf(error: Error): string[] {
+  const stack = error.stack ?? "";
+  const head = stack.indexOf(error.message);
+  return head < 0
+    ? []
+    : stack
+        .slice(head + error.message.length)
+        .split("\n")
+        .filter((line) => /^\s+at /.test(line))
+        .slice(0, MOST_FRAMES)
+        .map((line) => line.trim());
+}
+
 /**
  * An error for a log line. A message from a library is kept only when it is one of the system's own error codes:
  * libraries put whole requests, headers included, into theirs.
@@ -68,7 +84,7 @@ export function describeError(error: unknown): Record<string, unknown> {
   return {
     type: error.name,
     ...(typeof code === "string" ? { code } : {}),
-    ...(ours ? { message: error.message } : {}),
+    ...(ours ? { message: error.message } : { at: framesOf(error) }),
     ...(error.cause instanceof Error
       ? { cause: describeError(error.cause) }
       : {}),

@@ -49,7 +49,16 @@ test("a log line shows neither a secret nor a field named like one", () => {
 test("only an error of ours keeps its message", () => {
   const ours = Object.assign(new Error("plain words"), { ours: true });
   expect(describeError(ours)).toMatchObject({ message: "plain words" });
-  expect(describeError(new Error("x"))).toEqual({ type: "Error" });
+  const foreign = describeError(
+    new Error("marked\n    at marked (marked.ts:1:1)"),
+  );
+  expect(foreign).toMatchObject({
+    type: "Error",
+    at: expect.arrayContaining([
+      expect.stringContaining("secret.test.ts"),
+    ]) as unknown,
+  });
+  expect(JSON.stringify(foreign)).not.toContain("marked");
   expect(describeError("text")).toEqual({ type: "string" });
 });
 
