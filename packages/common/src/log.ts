@@ -18,7 +18,8 @@ export const logLevels = [
 ] as const;
 export type LogLevel = (typeof logLevels)[number];
 
-const NAMES = [
+/** Fields that look like a secret's, to three levels. By hand: pino's own redaction copies all of a line for each path. */
+const HIDDEN_NAMES = new Set([
   "token",
   "secret",
   "key",
@@ -27,7 +28,8 @@ const NAMES = [
   "secret_id",
   "client_token",
   "authorization",
-];
+]);
+const HIDDEN_LEVELS = 3;
 
 /** A logger that writes JSON lines to `stream`. An error is logged as its name, code and message, without its causes. */
 export function openLog(
@@ -41,14 +43,40 @@ export function openLog(
       level,
       timestamp: pino.stdTimeFunctions.isoTime,
       base: { name },
-      redact: {
-        paths: NAMES.flatMap((n) => [n, `*.${n}`, `*.*.${n}`]),
-        censor: "[secret]",
-      },
       serializers: { err: describeError },
-      formatters: { level: (label) => ({ level: label }) },
+      formatters: {
+        level: (label) => ({ level: label }),
+        log: (fields) => hideNamed(fields, HIDDEN_LEVELS),
+      },
     },
     stream,
+  );
+}
+
+/** The fields as they are, or a copy in which those named like a secret are hidden. */
+function hideNamed<Value extends object>(fields: Value, levels: number): Value {
+  const hidden = Object.entries(fields).flatMap(([name, value]) => {
+    const shown: unknown = HIDDEN_NAMES.has(name)
+      ? "[secret]"
+      : levels > 1 && isOpen(value)
+        ? hideNamed(value, levels - 1)
+        : value;
+    return shown === value ? [] : [[name, shown] as const];
+  });
+  if (hidden.length === 0) {
+    return fields;
+  }
+  const copy: object = Array.isArray(fields) ? [...fields] : { ...fields };
+  return Object.assign(copy, Object.fromEntries(hidden)) as Value;
+}
+
+/** Whether a value's own fields are what a line would show of it: not so where it says itself how it is written. */
+function isOpen(value: unknown): value is object {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    !(value instanceof Error) &&
+    !("toJSON" in value)
   );
 }
 
