@@ -92,7 +92,7 @@ const RUNNING = {
 };
 
 test("an element of the list is read", () => {
-  expect(parseRunning(RUNNING, "[0]")).toEqual({
+  expect(parseRunning(RUNNING)).toEqual({
     id: containerId(1),
     name: "ecs-web-1",
     labels: new Map([["a", "b"]]),
@@ -103,14 +103,14 @@ test("an element of the list is read", () => {
 test.each(["exited", "created", "restarting", "dead", "removing"])(
   "a container that is %s does not run",
   (State) => {
-    expect(parseRunning({ ...RUNNING, State }, "[0]")).toBeUndefined();
+    expect(parseRunning({ ...RUNNING, State })).toBeUndefined();
   },
 );
 
 test("a paused container runs, and one with odd words has no uptime", () => {
-  expect(parseRunning({ ...RUNNING, State: "paused" }, "[0]")).toBeDefined();
+  expect(parseRunning({ ...RUNNING, State: "paused" })).toBeDefined();
   for (const Status of ["running", 7, undefined, "Up ".repeat(1000)]) {
-    expect(parseRunning({ ...RUNNING, Status }, "[0]")?.uptime).toBeUndefined();
+    expect(parseRunning({ ...RUNNING, Status })?.uptime).toBeUndefined();
   }
 });
 
@@ -132,7 +132,7 @@ test("whatever an element is, it is read or refused by name", () => {
       ),
       (value) => {
         try {
-          parseRunning(value, "[0]");
+          parseRunning(value);
         } catch (error) {
           expect(error).toBeInstanceOf(ShapeError);
         }

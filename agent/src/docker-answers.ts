@@ -32,6 +32,8 @@ export interface RunningContainer extends Described {
 
 /** The longest line of the event stream that is read, in bytes. */
 export const LINE_BYTES = 1024 * 1024;
+/** The longest element of the list that is read, in bytes. */
+export const ELEMENT_BYTES = 1024 * 1024;
 /** The longest list that is read, in bytes: some 10,000 containers. */
 export const LIST_BYTES = 32 * 1024 * 1024;
 
@@ -76,11 +78,8 @@ function stampOf(line: string, fields: Fields): string {
 }
 
 /** Reads one element of the list; undefined when that container does not run. Throws ShapeError. */
-export function parseRunning(
-  value: unknown,
-  at: string,
-): RunningContainer | undefined {
-  const fields = new Fields(value, at);
+export function parseRunning(value: unknown): RunningContainer | undefined {
+  const fields = new Fields(value);
   const state = fields.text("State", { max: 64 });
   if (state !== "running" && state !== "paused") {
     return undefined;

@@ -1,11 +1,11 @@
 // Adapter: a Docker Engine, through dockerode. Four GETs and no other: _ping, version, events and containers/json, so
 // that a filtering socket proxy can allow just these, none of which shows a container's environment.
 
-import type { IncomingMessage } from "node:http";
 import Docker from "dockerode";
 import { parseJson, ShapeError } from "@vaultbuddy/common";
 import { TransportError } from "@vaultbuddy/common/daemon";
 import {
+  ELEMENT_BYTES,
   LINE_BYTES,
   LIST_BYTES,
   parseEvent,
@@ -14,11 +14,15 @@ import {
 import type { ContainerEvent, RunningContainer } from "./docker-answers.ts";
 import { DockerWire } from "./docker-wire.ts";
 import type { DockerAddress, DockerAnswer } from "./docker-wire.ts";
+import { elements, NotAList } from "./elements.ts";
+import { readCapped } from "./exchange.ts";
 import { lines } from "./lines.ts";
 import type { ContainerSource, Hello, Listing } from "./watch.ts";
 
 /** A list on a host that is busy starting containers takes seconds; what takes longer is asked again. */
 const TIMEOUT = 30_000;
+/** For the two answers of which little is used. */
+const SMALL_BYTES = 256 * 1024;
 
 interface Options {
   readonly abortSignal: AbortSignal;
@@ -28,10 +32,10 @@ interface Options {
 
 /** What is used of dockerode. Its published types know neither these options of every call nor our transport. */
 interface FourGets {
-  ping(options: Options): Promise<unknown>;
-  version(options: Options): Promise<unknown>;
-  getEvents(options: Options): Promise<unknown>;
-  listContainers(options: Options): Promise<unknown>;
+  ping(options: Options): Promise<DockerAnswer>;
+  version(options: Options): Promise<DockerAnswer>;
+  getEvents(options: Options): Promise<DockerAnswer>;
+  listContainers(options: Options): Promise<DockerAnswer>;
 }
 
 /** The engine at an address, as far as containers with all of `labels` (`name` or `name=value`) are concerned. */
@@ -44,21 +48,18 @@ export class DockerEngine implements ContainerSource {
     labels: readonly string[],
     timeout = TIMEOUT,
   ) {
-    const options = {
-      Promise,
-      modem: new DockerWire(address, { timeout, maxBytes: LIST_BYTES }),
-    };
+    const options = { Promise, modem: new DockerWire(address, timeout) };
     this.#docker = new Docker(options) as unknown as FourGets;
     this.#labels = labels;
   }
 
   async hello(signal: AbortSignal): Promise<Hello> {
-    const ping = answered(await this.#docker.ping({ abortSignal: signal }));
-    const { body } = answered(
-      await this.#docker.version({ abortSignal: signal }),
-    );
+    const ping = await this.#docker.ping({ abortSignal: signal });
+    await readCapped(ping.body, SMALL_BYTES);
+    const version = await this.#docker.version({ abortSignal: signal });
+    const said = await readCapped(version.body, SMALL_BYTES);
     return {
-      version: versionOf(body),
+      version: versionOf(said),
       ...(ping.time === undefined ? {} : { time: ping.time }),
     };
   }
@@ -67,7 +68,7 @@ export class DockerEngine implements ContainerSource {
     since: string,
     signal: AbortSignal,
   ): Promise<AsyncIterable<ContainerEvent | "unreadable">> {
-    const stream = await this.#docker.getEvents({
+    const answer = await this.#docker.getEvents({
       since,
       filters: {
         type: ["container"],
@@ -76,29 +77,30 @@ export class DockerEngine implements ContainerSource {
       },
       abortSignal: signal,
     });
-    return read(stream as IncomingMessage);
+    return read(answer.body);
   }
 
   async running(signal: AbortSignal): Promise<Listing> {
-    const answer = answered(
-      await this.#docker.listContainers({
-        filters: { label: this.#labels },
-        abortSignal: signal,
-      }),
-    );
-    const elements = listOf(answer.body);
+    const answer = await this.#docker.listContainers({
+      filters: { label: this.#labels },
+      abortSignal: signal,
+    });
     const containers: RunningContainer[] = [];
     let unreadable = 0;
-    for (const [index, element] of elements.entries()) {
-      try {
-        const container = parseRunning(element, `[${index}]`);
-        if (container !== undefined) {
+    try {
+      const body = capped(answer.body, LIST_BYTES);
+      for await (const element of elements(body, ELEMENT_BYTES)) {
+        const container = readElement(element);
+        if (container === "unreadable") {
+          unreadable += 1;
+        } else if (container !== undefined) {
           containers.push(container);
         }
-      } catch (error) {
-        mustBeShape(error);
-        unreadable += 1;
       }
+    } catch (error) {
+      throw error instanceof NotAList
+        ? new TransportError("not_a_list")
+        : error;
     }
     return {
       containers,
@@ -109,52 +111,55 @@ export class DockerEngine implements ContainerSource {
 }
 
 async function* read(
-  stream: IncomingMessage,
+  body: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<ContainerEvent | "unreadable"> {
-  for await (const line of lines(stream, LINE_BYTES)) {
-    const event = line === undefined ? "unreadable" : readLine(line);
+  for await (const line of lines(body, LINE_BYTES)) {
+    const event =
+      line === undefined ? "unreadable" : readOne(() => parseEvent(line));
     if (event !== undefined) {
       yield event;
     }
   }
 }
 
-function readLine(line: string): ContainerEvent | "unreadable" | undefined {
+function readElement(
+  element: Uint8Array | undefined,
+): RunningContainer | "unreadable" | undefined {
+  return element === undefined
+    ? "unreadable"
+    : readOne(() => parseRunning(parseJson(element, ELEMENT_BYTES)));
+}
+
+/** What Docker wrote and we cannot read costs itself and nothing else. */
+function readOne<Value>(parse: () => Value): Value | "unreadable" {
   try {
-    return parseEvent(line);
+    return parse();
   } catch (error) {
-    mustBeShape(error);
-    return "unreadable";
+    if (error instanceof ShapeError) {
+      return "unreadable";
+    }
+    throw error;
   }
 }
 
-/** What DockerWire answered: dockerode hands it through under types of its own. */
-function answered(value: unknown): DockerAnswer {
-  return value as DockerAnswer;
+async function* capped(
+  body: AsyncIterable<Uint8Array>,
+  max: number,
+): AsyncGenerator<Uint8Array> {
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > max) {
+      throw new TransportError("too_large");
+    }
+    yield chunk;
+  }
 }
 
 /** For the log only, so that an answer without one is no failure. */
 function versionOf(body: Buffer): string {
   const version = /"Version"\s*:\s*"([\w.+~-]{1,60})"/.exec(
-    body.subarray(0, 64 * 1024).toString("latin1"),
+    body.toString("latin1"),
   );
   return version?.[1] ?? "unknown";
-}
-
-function listOf(body: Buffer): readonly unknown[] {
-  try {
-    const value = parseJson(body, LIST_BYTES);
-    if (Array.isArray(value)) {
-      return value;
-    }
-  } catch (error) {
-    mustBeShape(error);
-  }
-  throw new TransportError("not_a_list");
-}
-
-function mustBeShape(error: unknown): void {
-  if (!(error instanceof ShapeError)) {
-    throw error;
-  }
 }

@@ -1,10 +1,14 @@
-// Adapter: the two requests the agent makes over HTTP, to a broker and to the host's ECS agent, each with its deadline
-// and cap. Connections to brokers are kept: a notice should not wait for a handshake.
+// Adapter: the two requests the agent makes over HTTP, to a broker and to the host's ECS agent. Connections to brokers are
+// kept: a notice should not wait for a handshake.
 
+import http from "node:http";
+import https from "node:https";
 import { ANSWER_BYTES } from "@vaultbuddy/common";
-import { openConnections, request } from "@vaultbuddy/common/daemon";
+import type { Answer } from "@vaultbuddy/common/daemon";
 import { METADATA_BYTES } from "./ecs-metadata.ts";
 import type { Get } from "./ecs-metadata.ts";
+import { exchange } from "./exchange.ts";
+import type { Call } from "./exchange.ts";
 import { NOTIFY_TIMEOUT } from "./notify.ts";
 import type { Post } from "./notify.ts";
 import { limits } from "./queue.ts";
@@ -18,34 +22,47 @@ export function openHttp(ca?: string): {
   readonly post: Post;
   readonly get: Get;
 } {
-  const brokers = openConnections({
-    perOrigin: limits.asking,
-    connectTimeout: CONNECT_TIMEOUT,
-    ca,
+  const kept = { keepAlive: true, maxSockets: limits.asking };
+  const plain = new http.Agent(kept);
+  const secure = new https.Agent({
+    ...kept,
+    minVersion: "TLSv1.2",
+    ...(ca === undefined ? {} : { ca }),
   });
-  const metadata = openConnections({
-    perOrigin: 1,
-    connectTimeout: METADATA_TIMEOUT,
-  });
+  const once = new http.Agent({ keepAlive: false });
+  const onceSecure = new https.Agent({ keepAlive: false });
   return {
     post: (url, body, signal) =>
-      request({
+      send(url, [plain, secure], ANSWER_BYTES, {
         method: "POST",
-        url,
         body,
         signal,
         headers: { "content-type": "application/json" },
+        connectTimeout: CONNECT_TIMEOUT,
         timeout: NOTIFY_TIMEOUT,
-        maxBytes: ANSWER_BYTES,
-        dispatcher: brokers,
       }),
     get: (url) =>
-      request({
+      send(url, [once, onceSecure], METADATA_BYTES, {
         method: "GET",
-        url,
+        headers: {},
+        connectTimeout: METADATA_TIMEOUT,
         timeout: METADATA_TIMEOUT,
-        maxBytes: METADATA_BYTES,
-        dispatcher: metadata,
       }),
   };
+}
+
+async function send(
+  written: string,
+  [plain, secure]: readonly [http.Agent, https.Agent],
+  maxBytes: number,
+  call: Omit<Call, "place" | "path" | "agent">,
+): Promise<Answer> {
+  const { protocol, hostname, port, pathname } = new URL(written);
+  const tls = protocol === "https:";
+  const place = {
+    host: hostname.replace(/^\[|\]$/g, ""),
+    port: port === "" ? (tls ? 443 : 80) : Number(port),
+  };
+  const agent = tls ? secure : plain;
+  return await exchange({ ...call, place, path: pathname, agent }, maxBytes);
 }

@@ -65,11 +65,3 @@ test("empty lines are left out, and so is one that the stream's end cut off", as
     "a",
   ]);
 });
-
-test("a stream that is text already is read too", async () => {
-  async function* text(): AsyncGenerator<unknown> {
-    yield "one\ntw";
-    yield "o\n";
-  }
-  expect(await gather(lines(text(), 100))).toEqual(["one", "two"]);
-});

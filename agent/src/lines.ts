@@ -5,13 +5,13 @@ const NEWLINE = 0x0a;
 
 /** Splits a byte stream into lines of at most `max` bytes; `undefined` stands for one that was longer. Empty lines are left out. */
 export async function* lines(
-  stream: AsyncIterable<unknown>,
+  stream: AsyncIterable<Uint8Array>,
   max: number,
 ): AsyncGenerator<string | undefined> {
   let parts: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of stream) {
-    let rest = asBytes(chunk);
+    let rest = chunk;
     for (;;) {
       const end = rest.indexOf(NEWLINE);
       const piece = end === -1 ? rest : rest.subarray(0, end);
@@ -39,8 +39,4 @@ export async function* lines(
     }
   }
   // A line that was cut off with its stream is nobody's event: the next connection asks for it again.
-}
-
-function asBytes(chunk: unknown): Uint8Array {
-  return chunk instanceof Uint8Array ? chunk : Buffer.from(String(chunk));
 }

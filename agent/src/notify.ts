@@ -80,14 +80,18 @@ export class Notifier {
   async #round(course: Course): Promise<End | undefined> {
     const { brokers, clock } = this.#deps;
     const { ticket, notBefore } = course;
+    const now = clock.monotonic();
+    const order = this.#order().filter((n) => (notBefore.get(n) ?? 0) <= now);
+    const [only] = order;
+    if (order.length === 1 && only !== undefined) {
+      const verdict = await this.#ask(only, course, ticket.signal);
+      return verdict.end === "again" ? undefined : verdict;
+    }
     const over = new AbortController();
     const signal = AbortSignal.any([ticket.signal, over.signal]);
     const open = new Set<Promise<Verdict>>();
     try {
-      for (const broker of this.#order()) {
-        if ((notBefore.get(broker) ?? 0) > clock.monotonic()) {
-          continue;
-        }
+      for (const broker of order) {
         if (course.tries > 0 && ticket.rest.aborted) {
           break;
         }

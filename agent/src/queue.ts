@@ -56,9 +56,14 @@ export class GivenUp extends Error {
 
 interface Entry {
   readonly id: string;
+  /** When the notice is too old to matter, by the monotonic clock. */
+  readonly until: number;
   readonly end: AbortController;
   readonly rest: AbortController;
 }
+
+/** How often it is looked for notices that have grown too old: one timer for all. */
+const SWEEP = 1000;
 
 export class NoticeQueue {
   readonly #deps: QueueDeps;
@@ -68,6 +73,7 @@ export class NoticeQueue {
   readonly #byContainer = new Map<string, Entry>();
   readonly #waiting = new Set<() => void>();
   #asking = 0;
+  #sweeping: AbortController | undefined;
 
   constructor(deps: QueueDeps, bounds: QueueLimits) {
     this.#deps = deps;
@@ -93,19 +99,21 @@ export class NoticeQueue {
     this.ended(id);
     const [oldest] = this.#entries;
     if (oldest !== undefined && this.#entries.size >= this.#limits.capacity) {
-      this.#close(oldest, new GivenUp("overflow"));
+      this.#giveUp(oldest, "overflow");
     }
+    const { life, leastLife } = this.#limits;
     const entry: Entry = {
       id,
+      until: this.#deps.clock.monotonic() + Math.max(life - age, leastLife),
       end: new AbortController(),
       rest: new AbortController(),
     };
     this.#entries.add(entry);
     this.#byContainer.set(id, entry);
-    void this.#live(
-      entry,
-      Math.max(this.#limits.life - age, this.#limits.leastLife),
-    );
+    if (this.#sweeping === undefined) {
+      this.#sweeping = new AbortController();
+      void this.#sweep(this.#sweeping.signal);
+    }
     void this.#run(entry, run);
   }
 
@@ -117,17 +125,21 @@ export class NoticeQueue {
   /** Gives all up at once, for the end of the process. */
   stop(): void {
     for (const entry of this.#entries) {
-      this.#close(entry, new GivenUp("stopped"));
+      this.#giveUp(entry, "stopped");
     }
   }
 
-  async #live(entry: Entry, life: number): Promise<void> {
-    try {
-      await this.#deps.clock.sleep(life, entry.end.signal);
-    } catch {
-      return;
+  async #sweep(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    while (!signal.aborted) {
+      await clock.sleep(SWEEP, signal).catch(() => undefined);
+      const now = clock.monotonic();
+      for (const entry of this.#entries) {
+        if (entry.until <= now) {
+          this.#giveUp(entry, "too_old");
+        }
+      }
     }
-    this.#close(entry, new GivenUp("too_old"));
   }
 
   async #run(
@@ -151,17 +163,26 @@ export class NoticeQueue {
         log.warn({ containerId: entry.id, why }, "a notice was dropped");
       }
     } finally {
-      this.#close(entry, new GivenUp("stopped"));
+      this.#remove(entry);
     }
   }
 
-  #close(entry: Entry, reason: GivenUp): void {
+  #giveUp(entry: Entry, why: GivenUp["why"]): void {
+    this.#remove(entry);
+    const reason = new GivenUp(why);
+    entry.end.abort(reason);
+    entry.rest.abort(reason);
+  }
+
+  #remove(entry: Entry): void {
     this.#entries.delete(entry);
     if (this.#byContainer.get(entry.id) === entry) {
       this.#byContainer.delete(entry.id);
     }
-    entry.end.abort(reason);
-    entry.rest.abort(reason);
+    if (this.#entries.size === 0) {
+      this.#sweeping?.abort();
+      this.#sweeping = undefined;
+    }
   }
 
   async #place(signal: AbortSignal): Promise<() => void> {
