@@ -10,7 +10,7 @@ import { living, mintedAccessors } from "./facts.ts";
 let stack: Stack;
 
 beforeAll(async () => {
-  stack = await Stack.start({ dockerHost: "none" });
+  stack = await Stack.start({ containers: false });
 });
 afterAll(() => stack.close());
 

@@ -5,6 +5,7 @@ import { chmod, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { must, run, words } from "./bundle/docker.ts";
+import type { Ran } from "./bundle/docker.ts";
 import { Kit, madeKinds, noBundle } from "./bundle/kit.ts";
 import type { Start } from "./bundle/kit.ts";
 import type { Kind } from "./bundle/roots.ts";
@@ -138,17 +139,17 @@ describe.skipIf(noBundle)("in front of any image", () => {
       const seen = await expectSame("scratch", {
         before: stage(
           ...numbers.map((number) => `ignore=${number}`),
-          "block=10",
-          "block=15",
-          "block=35",
-          "raise=10",
+          ...words("block=10 block=12 block=15 block=35"),
+          ...words("raise=10 raise=12 raise=35"),
         ),
         command: ["/probe"],
       });
       for (const number of numbers) {
         expect(seen).toContain(`\nsignal ${number} ignored\n`);
       }
-      expect(seen).toContain("\nsignal 10 default blocked pending\n");
+      for (const number of [10, 12, 35]) {
+        expect(seen).toContain(`\nsignal ${number} default blocked pending\n`);
+      }
       expect(seen).toContain("\nsignal 15 default blocked\n");
     });
 
@@ -273,26 +274,25 @@ describe.skipIf(noBundle)("in front of any image", () => {
       }
     });
 
-    test("a program whose loader the image lacks, and a script without its first line", async () => {
+    test("programs that cannot start, and a script without its first line", async () => {
+      const program = await readFile(kit.programs.probe);
+      // e_machine in the ELF header: a machine that nobody has.
+      program.writeUInt16LE(0xbeef, 18);
+      await writeFile(join(kit.out, "foreign"), program, { mode: 0o755 });
       await writeFile(join(kit.out, "script"), "echo run by the shell $1\n");
       await chmod(join(kit.out, "script"), 0o755);
-      const options = [
-        "-v",
-        `${kit.programs.glibcProbe}:/foreign:ro`,
-        "-v",
-        `${kit.out}:/out:ro`,
-      ];
-      const foreign = await kit.behind("busybox", {
-        options,
-        command: ["/foreign"],
-      });
-      expect(foreign.code).toBe(127);
-      expect(foreign.stderr).toContain("loader");
-      const script = await kit.behind("busybox", {
-        options,
-        command: ["/out/script", "x"],
-      });
-      expect(script).toEqual({
+      const options = words(
+        `-v ${kit.programs.glibcProbe}:/glibc:ro -v ${kit.out}:/out:ro`,
+      );
+      const start = (...command: string[]): Promise<Ran> =>
+        kit.behind("busybox", { options, command });
+      const lacking = await start("/glibc");
+      expect(lacking.code).toBe(127);
+      expect(lacking.stderr).toMatch(/ld-linux.*"\/glibc" needs, is not in/);
+      const foreign = await start("/out/foreign");
+      expect(foreign.code).toBe(126);
+      expect(foreign.stderr).toContain("neither a program for this machine");
+      expect(await start("/out/script", "x")).toEqual({
         code: 0,
         stdout: "run by the shell x\n",
         stderr: "",
@@ -313,13 +313,14 @@ describe.skipIf(noBundle)("in front of any image", () => {
     });
 
     /** Starts a container that waits, and resolves with its id once it listens. */
-    async function wait(): Promise<string> {
+    async function wait(...options: string[]): Promise<string> {
       const id = await must("docker", [
         "run",
         "-d",
         ...confined,
         ...kit.mount,
         ...settings,
+        ...options,
         kit.image("busybox"),
         "/vaultbuddy/entrypoint",
         "/probe",
@@ -358,6 +359,27 @@ describe.skipIf(noBundle)("in front of any image", () => {
         );
       } finally {
         await run("docker", ["rm", "-f", id]);
+      }
+    });
+
+    test("it finds Vault by name, whatever the image's nsswitch.conf says", async () => {
+      const network = `${kit.volume}-network`;
+      await must("docker", ["network", "create", network]);
+      const vault = await must("docker", [
+        ...words(`run -d --network ${network} --name ${kit.volume}-vault`),
+        kit.image("busybox"),
+        ...words("/bin/busybox nc -l -p 8200"),
+      ]);
+      const id = await wait(
+        ...words(`--network ${network} -e`),
+        `VAULT_ADDR=http://${kit.volume}-vault:8200`,
+      );
+      try {
+        // It ends when the connection that is opened beforehand has come.
+        expect(await must("docker", ["wait", vault])).toBe("0");
+      } finally {
+        await run("docker", ["rm", "-f", id, vault]);
+        await run("docker", ["network", "rm", network]);
       }
     });
 

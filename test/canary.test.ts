@@ -16,7 +16,7 @@ const answers: string[] = [];
 
 beforeAll(async () => {
   stack = await Stack.start({
-    dockerHost: "none",
+    containers: false,
     families: ["plain", "odd"],
     policy: {
       plain: {

@@ -14,7 +14,7 @@ const folder = mkdtempSync(join(tmpdir(), "capture-"));
 
 beforeAll(async () => {
   stack = await Stack.start({
-    dockerHost: "none",
+    containers: false,
     families: ["plain"],
     policy: { plain: { policies: ["plain"], transport: "plain" } },
   });

@@ -21,7 +21,7 @@ let url: string;
 const reached = new Set<string>();
 
 beforeAll(async () => {
-  stack = await Stack.start({ dockerHost: "none" });
+  stack = await Stack.start({ containers: false });
   ({ url } = await stack.startBroker([
     "--delivery-timeout",
     "3s",

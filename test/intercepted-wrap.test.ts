@@ -39,7 +39,7 @@ const thief = createServer((incoming, outgoing) => {
 
 beforeAll(async () => {
   stack = await Stack.start({
-    dockerHost: "none",
+    containers: false,
     families: ["plain"],
     policy: { plain: { policies: ["plain"], transport: "plain" } },
   });

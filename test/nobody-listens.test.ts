@@ -11,7 +11,7 @@ let stack: Stack;
 let url: string;
 
 beforeAll(async () => {
-  stack = await Stack.start({ dockerHost: "none" });
+  stack = await Stack.start({ containers: false });
   ({ url } = await stack.startBroker(["--delivery-timeout", "2s"]));
 });
 afterAll(() => stack.close());

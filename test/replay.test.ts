@@ -9,7 +9,7 @@ let url: string;
 let other: string;
 
 beforeAll(async () => {
-  stack = await Stack.start({ dockerHost: "none" });
+  stack = await Stack.start({ containers: false });
   ({ url } = await stack.startBroker());
   ({ url: other } = await stack.startBroker());
 });

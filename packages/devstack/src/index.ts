@@ -11,7 +11,8 @@ export type {
   LooseSpec,
   LooseTask,
 } from "./stack/loose.ts";
-export { sampleFamily, sampleSecrets, Stack } from "./stack/stack.ts";
+export { sampleFamily, sampleSecrets } from "./stack/sample.ts";
+export { Stack } from "./stack/stack.ts";
 export type { StackOptions } from "./stack/stack.ts";
 export {
   appLine,

@@ -30,8 +30,7 @@ export async function demo({
     }
   } finally {
     print("\n- removing everything that was made");
-    await stack.close();
-    await stack.removeImages();
+    await stack.close({ images: true });
   }
 }
 

@@ -12,7 +12,7 @@ import { request } from "@vaultbuddy/common/daemon";
 import { Agent } from "undici";
 import type { MadeUpTask } from "../ecs/put-task.ts";
 import type { Daemon } from "./daemon.ts";
-import { sampleFamily } from "./stack.ts";
+import { sampleFamily } from "./sample.ts";
 import type { Stack } from "./stack.ts";
 
 /** What a loose task is to be like. */

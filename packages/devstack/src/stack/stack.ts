@@ -15,24 +15,21 @@ import { startAws } from "../ecs/server.ts";
 import type { AwsOptions } from "../ecs/options.ts";
 import { dockerEngine } from "../engine/docker.ts";
 import type { Engine } from "../engine/engine.ts";
-import { buildImage, nodePath, removeUnusedImages } from "../engine/image.ts";
+import { removeUnusedImages } from "../engine/image.ts";
 import { startVault } from "../vault/server.ts";
 import type { VaultServer } from "../vault/server.ts";
+import { openEngine } from "../embedded/choose.ts";
+import type { OpenEngine } from "../embedded/choose.ts";
 import { Daemon } from "./daemon.ts";
 import type { DaemonSpec } from "./daemon.ts";
+import {
+  sampleFamily,
+  sampleImage,
+  samplePolicy,
+  sampleSecrets,
+} from "./sample.ts";
 import { setUpVault, VaultAdmin } from "./vault-setup.ts";
 import type { BrokerLogin } from "./vault-setup.ts";
-
-/** The family the sample task belongs to. */
-export const sampleFamily = "sample";
-/** The secrets the sample app is to receive. */
-export const sampleSecrets = {
-  sample: {
-    DB_USER: `user-${randomBytes(9).toString("base64url")}`,
-    DB_PASSWORD: `db-${randomBytes(9).toString("base64url")}`,
-  },
-  shared: { api_key: `api-${randomBytes(9).toString("base64url")}` },
-};
 
 export interface StackOptions {
   readonly aws?: Partial<AwsOptions>;
@@ -40,118 +37,82 @@ export interface StackOptions {
   readonly policy?: Readonly<Record<string, unknown>>;
   /** More families with a Vault policy of their own name. */
   readonly families?: readonly string[];
-  /** As for `connectDocker`; default: the machine's Docker. `none`: no containers, only loose tasks (loose.ts). */
-  readonly dockerHost?: string;
+  /** False: no engine at all, only loose tasks (loose.ts). */
+  readonly containers?: false;
   /** Told at each step of starting. */
   readonly tell?: (what: string) => void;
 }
 
 const root = fileURLToPath(new URL("../../../../", import.meta.url));
 
+/** What has been started, before it is a stack. */
+interface Parts {
+  readonly options: StackOptions;
+  readonly folder: string;
+  readonly runtime: OpenEngine | undefined;
+  readonly image: string | undefined;
+  readonly vault: VaultServer;
+  readonly aws: AwsStack;
+  readonly admin: VaultAdmin;
+  readonly login: BrokerLogin;
+}
+
 /** A running installation. */
 export class Stack {
-  readonly #engine: Engine | undefined;
   readonly vault: VaultServer;
   readonly admin: VaultAdmin;
   readonly aws: AwsStack;
   readonly ecs: ECSClient;
-  readonly #image: string | undefined;
   readonly folder: string;
-  readonly #login: BrokerLogin;
-  readonly #master: string;
-  readonly #dockerHost: string | undefined;
+  readonly #parts: Parts;
+  readonly #master = randomBytes(32).toString("base64url");
   readonly #daemons: Daemon[] = [];
 
   /** Starts the stand-ins; {@link startBroker} and {@link startAgent} start the daemons. */
   static async start(options: StackOptions = {}): Promise<Stack> {
-    const tell = options.tell ?? (() => undefined);
-    const engine =
-      options.dockerHost === "none"
-        ? undefined
-        : dockerEngine(options.dockerHost);
-    await engine?.ping();
     const folder = mkdtempSync(join(tmpdir(), "vaultbuddy-"));
     const closing: (() => Promise<void>)[] = [];
     try {
-      tell("building the image of the sample task");
-      await bundleEntrypoint(join(folder, "entrypoint.cjs"));
-      const image =
-        engine === undefined
-          ? undefined
-          : await sampleImage(folder, options.dockerHost);
-      tell("starting stand-ins for Vault, ECS and EC2");
-      const host = (await engine?.hostAddress()) ?? "127.0.0.1";
-      const vault = await startVault({ host });
-      closing.push(() => vault.close());
-      const aws = await startAws({
-        ...(engine && { engine }),
-        hostAddress: host,
-        ...options.aws,
-      });
-      closing.push(() => aws.close());
-      const admin = new VaultAdmin(vault.addr, vault.rootToken);
-      closing.push(() => admin.close());
-      const families = [sampleFamily, ...(options.families ?? [])];
-      const login = await setUpVault(admin, sampleSecrets, families);
-      return new Stack({
-        engine,
-        vault,
-        admin,
-        aws,
-        image,
-        folder,
-        login,
-        options,
-      });
+      return new Stack(await startParts(options, folder, closing));
     } catch (error) {
-      await Promise.allSettled(closing.map((close) => close()));
+      await Promise.allSettled(closing.toReversed().map((close) => close()));
       rmSync(folder, { recursive: true, force: true });
       throw error;
     }
   }
 
-  private constructor(parts: {
-    engine: Engine | undefined;
-    vault: VaultServer;
-    admin: VaultAdmin;
-    aws: AwsStack;
-    image: string | undefined;
-    folder: string;
-    login: BrokerLogin;
-    options: StackOptions;
-  }) {
-    this.#engine = parts.engine;
+  private constructor(parts: Parts) {
+    this.#parts = parts;
     this.vault = parts.vault;
     this.admin = parts.admin;
     this.aws = parts.aws;
-    this.#image = parts.image;
     this.folder = parts.folder;
-    this.#login = parts.login;
-    this.#dockerHost = parts.options.dockerHost;
-    this.#master = randomBytes(32).toString("base64url");
+    const { endpoint, region, accessKeyId, secretAccessKey } = parts.aws;
     this.ecs = new ECSClient({
-      endpoint: this.aws.endpoint,
-      region: this.aws.region,
-      credentials: {
-        accessKeyId: this.aws.accessKeyId,
-        secretAccessKey: this.aws.secretAccessKey,
-      },
+      endpoint,
+      region,
+      credentials: { accessKeyId, secretAccessKey },
     });
     this.write("master.key", this.#master);
-    this.write("secret-id", this.#login.secretId.expose());
+    this.write("secret-id", parts.login.secretId.expose());
     this.write(
       "policy.json",
       JSON.stringify({ ...samplePolicy, ...parts.options.policy }),
     );
   }
 
+  /** What containers run on, and what kind it is. */
+  get runtime(): OpenEngine {
+    return present(this.#parts.runtime);
+  }
+
   get engine(): Engine {
-    return present(this.#engine);
+    return dockerEngine(this.runtime.dockerHost);
   }
 
   /** The image with Node, the entrypoint and the sample app. */
   get image(): string {
-    return present(this.#image);
+    return present(this.#parts.image);
   }
 
   /** Writes a file into the stack's folder, for its user's eyes only; answers its path. */
@@ -191,7 +152,7 @@ export class Stack {
       ],
       {
         ...this.aws.env,
-        APPROLE_ROLE_ID: this.#login.roleId,
+        APPROLE_ROLE_ID: this.#parts.login.roleId,
         APPROLE_SECRET_ID_FILE: join(this.folder, "secret-id"),
         ...env,
       },
@@ -212,9 +173,7 @@ export class Stack {
       [
         ...["--broker", brokers.join(","), "--listen", "127.0.0.1:0"],
         ...["--ecs-metadata", this.aws.metadataUrl],
-        ...(this.#dockerHost === undefined
-          ? []
-          : ["--docker", this.#dockerHost]),
+        ...["--docker", this.runtime.dockerHost],
         ...args,
       ],
       env,
@@ -260,19 +219,9 @@ export class Stack {
     return this.#daemons.map((daemon) => daemon.output).join("\n");
   }
 
-  /** Removes the images, which {@link close} leaves for the next stack to start faster. */
-  async removeImages(): Promise<void> {
-    await removeUnusedImages(this.#builder());
-  }
-
-  #builder(): { dockerHost?: string } {
-    return this.#dockerHost === undefined
-      ? {}
-      : { dockerHost: this.#dockerHost };
-  }
-
-  /** Stops the daemons, ends the tasks and removes everything that was made, but for the images. */
-  async close(): Promise<void> {
+  /** Stops the daemons, ends the tasks and removes everything that was made; images only when asked, because the next
+   *  stack starts faster with them. */
+  async close(also: { readonly images?: boolean } = {}): Promise<void> {
     await Promise.all(
       this.#daemons.map((daemon) =>
         daemon.running ? daemon.stop() : undefined,
@@ -284,6 +233,10 @@ export class Stack {
       this.vault.close(),
       this.admin.close(),
     ]);
+    if (also.images === true) {
+      await removeUnusedImages({ dockerHost: this.runtime.dockerHost });
+    }
+    await this.#parts.runtime?.close();
     rmSync(this.folder, { recursive: true, force: true });
     const failed = ended.find((one) => one.status === "rejected");
     if (failed !== undefined) {
@@ -292,44 +245,52 @@ export class Stack {
   }
 }
 
+async function startParts(
+  options: StackOptions,
+  folder: string,
+  closing: (() => Promise<void>)[],
+): Promise<Parts> {
+  const tell = options.tell ?? (() => undefined);
+  const keep = <Part extends { close(): Promise<void> }>(part: Part): Part => {
+    closing.push(() => part.close());
+    return part;
+  };
+  await bundleEntrypoint(join(folder, "entrypoint.cjs"));
+  const runtime =
+    options.containers === false
+      ? undefined
+      : keep(await openEngine(process.env));
+  if (runtime !== undefined) {
+    tell(
+      `containers run on ${runtime.kind === "docker" ? "Docker" : "the EMBEDDED ENGINE, as plain processes"}: ${runtime.why}`,
+    );
+    tell("building the image of the sample task");
+  }
+  const engine = runtime && dockerEngine(runtime.dockerHost);
+  const image =
+    runtime &&
+    (await sampleImage(join(folder, "entrypoint.cjs"), runtime.dockerHost));
+  tell("starting stand-ins for Vault, ECS and EC2");
+  const host = (await engine?.hostAddress()) ?? "127.0.0.1";
+  const vault = keep(await startVault({ host }));
+  const aws = keep(
+    await startAws({
+      ...(engine && { engine }),
+      hostAddress: host,
+      ...options.aws,
+    }),
+  );
+  const admin = keep(new VaultAdmin(vault.addr, vault.rootToken));
+  const login = await setUpVault(admin, sampleSecrets, [
+    sampleFamily,
+    ...(options.families ?? []),
+  ]);
+  return { options, folder, runtime, image, vault, aws, admin, login };
+}
+
 function present<Value>(value: Value | undefined): Value {
   if (value === undefined) {
     throw new Error("this stack was started without an engine");
   }
   return value;
-}
-
-const samplePolicy = {
-  [sampleFamily]: {
-    policies: [sampleFamily],
-    ttl: 3600,
-    secrets: ["secret/sample"],
-    env: { API_KEY: "secret/shared#api_key" },
-  },
-};
-
-async function sampleImage(
-  folder: string,
-  dockerHost: string | undefined,
-): Promise<string> {
-  return await buildImage(
-    {
-      name: "sample",
-      files: [
-        {
-          path: "/vaultbuddy/entrypoint.cjs",
-          mode: 0o444,
-          source: join(folder, "entrypoint.cjs"),
-        },
-        {
-          path: "/app/app.cjs",
-          mode: 0o444,
-          source: join(root, "packages/devstack/sample-app/app.cjs"),
-        },
-      ],
-      entryPoint: [nodePath, "/vaultbuddy/entrypoint.cjs", "--"],
-      command: [nodePath, "/app/app.cjs"],
-    },
-    dockerHost === undefined ? {} : { dockerHost },
-  );
 }

@@ -11,7 +11,7 @@ import type {
   RunTaskCommandInput,
   Task,
 } from "@aws-sdk/client-ecs";
-import { sampleFamily } from "./stack.ts";
+import { sampleFamily } from "./sample.ts";
 import type { Stack } from "./stack.ts";
 
 export type NetworkMode = "awsvpc" | "bridge" | "host";
