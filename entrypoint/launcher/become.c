@@ -81,6 +81,19 @@ static void put_back_signals(const struct given *given) {
     syscall(SYS_rt_sigaction, number, &action, NULL, sizeof action.mask);
   }
   syscall(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &given->blocked, NULL, sizeof given->blocked);
+  for (int number = 1; number <= SIGNALS; number++) {
+    if (given->pending & ((uint64_t)1 << (number - 1))) syscall(SYS_kill, getpid(), number);
+  }
+}
+
+/* A shell would read a program for another machine as a script, and say nonsense about it. */
+static int is_program(const char *file) {
+  char head[4];
+  int fd = open(file, O_RDONLY | O_CLOEXEC);
+  int found = fd >= 0 && read(fd, head, sizeof head) == sizeof head && memcmp(head, "\177ELF", sizeof head) == 0;
+  if (fd >= 0) close(fd);
+  errno = ENOEXEC;
+  return found;
 }
 
 static int descriptor(const char *text) {
@@ -108,7 +121,7 @@ int main(int argc, char **argv) {
   put_back_limit(RLIMIT_CORE, given->core);
   put_back_signals(given);
   execve(file, args, env);
-  if (errno == ENOEXEC) {
+  if (errno == ENOEXEC && !is_program(file)) {
     /* A script without "#!" is run by the shell, as execvp(3) has it. There is room in front: see list(). */
     args[0] = file;
     args[-1] = "/bin/sh";
@@ -118,6 +131,8 @@ int main(int argc, char **argv) {
   switch (errno) {
     case ENOENT:
       FAIL(EXIT_NOT_FOUND, "the interpreter or loader that ", file, " needs is not in this image (exit 127)");
+    case ENOEXEC:
+      FAIL(EXIT_NOT_EXECUTABLE, file, " is neither a program for this machine's architecture nor a script that /bin/sh could run (exit 126)");
     case E2BIG:
       FAIL(EXIT_ENVIRONMENT, "environment and arguments together are larger than the kernel takes (exit 221)");
     default:

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "given.h"
 
@@ -54,6 +55,9 @@ static void note_signals(struct given *given) {
     }
   }
   syscall(SYS_rt_sigprocmask, 0, NULL, &given->blocked, sizeof given->blocked);
+  syscall(SYS_rt_sigpending, &given->pending, sizeof given->pending);
+  static const struct timespec no_time;
+  while (syscall(SYS_rt_sigtimedwait, &given->pending, NULL, &no_time, sizeof given->pending) > 0) continue;
 }
 
 static void note_descriptors(struct given *given) {

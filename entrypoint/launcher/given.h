@@ -36,6 +36,7 @@ struct given {
   uint64_t core;       /* soft limit; 0 while secrets are in Node's memory */
   uint64_t ignored;    /* bit n-1: signal n is ignored; Node resets these */
   uint64_t blocked;    /* the signal mask */
+  uint64_t pending;    /* blocked signals that had come; Node's mask would let them loose */
   uint32_t closed;     /* bit n: descriptor n (0-2) is not open; Node opens /dev/null there */
   uint32_t nonblock;   /* bit n: descriptor n (0-2) is non-blocking */
   int32_t moved[MOVED]; /* where descriptor LOW + n waits meanwhile, or -1 */
@@ -48,13 +49,11 @@ struct plan {
   uint32_t envc;
 };
 
-/* The kernel's struct sigaction: libc's would hide the signals 32 to 34 that it keeps for itself. */
+/* The kernel's struct sigaction on x86-64 and arm64: libc's would hide the signals 32 to 34 that it keeps for itself. */
 struct kernel_sigaction {
   void (*handler)(int);
   unsigned long flags;
-#ifdef __x86_64__
   void (*restorer)(void);
-#endif
   uint64_t mask;
 };
 

@@ -3,6 +3,7 @@
 
 import { accessSync, constants, statSync } from "node:fs";
 import { Failure, systemCode } from "./exit.ts";
+import { missingInterpreter } from "./interpreter.ts";
 
 /** A command that exists and may be executed. */
 export interface Command {
@@ -35,6 +36,13 @@ export function findCommand(
   const found = places.map((file) => ({ file, kind: kindOf(file) }));
   const good = found.find(({ kind }) => kind === "executable");
   if (good !== undefined) {
+    const missing = missingInterpreter(good.file);
+    if (missing !== undefined) {
+      throw new Failure(
+        "not_found",
+        `${quote(missing)}, the interpreter or loader that ${quote(good.file)} needs, is not in this image`,
+      );
+    }
     return { file: good.file, argv: [name, ...rest] };
   }
   const direct = name.includes("/");

@@ -3,7 +3,7 @@ import { openLaunched } from "./launched.ts";
 
 /** A record as launcher/entrypoint.c writes it. */
 function record(args: readonly string[], env: readonly string[]): Buffer {
-  const head = Buffer.alloc(120);
+  const head = Buffer.alloc(128);
   head.write("vaultbuddy-give1", "latin1");
   head.writeUInt32LE(args.length, 16);
   head.writeUInt32LE(env.length, 20);

@@ -7,7 +7,7 @@ import type { Host } from "./exec.ts";
 const GIVEN_MAGIC = "vaultbuddy-give1";
 const PLAN_MAGIC = "vaultbuddy-plan1";
 /** sizeof(struct given): the strings begin there. */
-const GIVEN_BYTES = 120;
+const GIVEN_BYTES = 128;
 /** sizeof(struct plan). */
 const PLAN_BYTES = 24;
 
