@@ -1,24 +1,16 @@
-// Whether stories that need real containers can run here. With REQUIRE_DOCKER=1 they always do, and fail where Docker is
-// missing; otherwise they are left out, and it is said why.
+// Whether there are real containers here. Stories run on whichever engine is there; what only a real container can show
+// (process 1, docker inspect) is left out on the embedded one, and that is said. With REQUIRE_DOCKER=1 there is no
+// leaving out: without Docker the choice itself fails.
 
-import { dockerEngine } from "@vaultbuddy/devstack";
+import { chooseEngine } from "@vaultbuddy/devstack";
 
-async function missing(): Promise<string | undefined> {
-  try {
-    await dockerEngine().ping();
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? error.message : "Docker does not answer";
-  }
-}
+const choice = await chooseEngine(process.env);
 
-const reason = await missing();
-if (reason !== undefined && process.env["REQUIRE_DOCKER"] !== "1") {
+/** True where containers are plain processes of the embedded engine. */
+export const noDocker = choice.kind !== "docker";
+
+if (noDocker) {
   process.stderr.write(
-    `Stories over real containers are LEFT OUT: ${reason}. Debian: apt-get install docker.io, then start dockerd.\n`,
+    `Containers run on the EMBEDDED ENGINE: ${choice.why}. What only real ones can show is LEFT OUT.\n`,
   );
 }
-
-/** True where stories over real containers have to be left out. */
-export const noDocker =
-  reason !== undefined && process.env["REQUIRE_DOCKER"] !== "1";

@@ -1,6 +1,6 @@
 // The door of devstack: what the demo, the stories and a developer's shell may start.
 
-export { dockerEngine } from "./engine/docker.ts";
+export { chooseEngine } from "./embedded/choose.ts";
 export { nodePath as nodeInImage } from "./engine/image.ts";
 export { Daemon } from "./stack/daemon.ts";
 export type { LogLine } from "./stack/daemon.ts";

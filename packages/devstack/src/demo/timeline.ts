@@ -34,7 +34,10 @@ export async function timeline(
   );
   const moments: Moment[] = [
     { at: task.calledAt, what: "RunTask was called" },
-    { at: startedAt, what: "Docker started the container" },
+    {
+      at: startedAt,
+      what: `${stack.runtime.kind === "docker" ? "Docker" : "the engine"} started the container`,
+    },
     { at: timeOf(seen), what: "the agent saw it and told the broker" },
     ...steps(handoff),
     {
