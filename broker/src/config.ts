@@ -1,12 +1,15 @@
 // BrokerConfig: every setting read once, whole, with all faults told at once. Files that settings name are read here,
 // so that a missing key or a broken policy is a fault at the start and not at three in the morning.
 
-import { parseKey, Secret } from "@vaultbuddy/common";
+import { parseKey } from "@vaultbuddy/common";
 import type { SecretBytes } from "@vaultbuddy/common";
 import { readSettings, SettingsError } from "@vaultbuddy/common/daemon";
 import type { SettingsOf } from "@vaultbuddy/common/daemon";
 import type { Command } from "commander";
-import type { LoginMethod } from "./login.ts";
+import { readTlsPair } from "./certificate.ts";
+import type { TlsFiles, TlsPair } from "./certificate.ts";
+import { chooseLogin } from "./login/choose.ts";
+import type { OpenLogin } from "./login/choose.ts";
 import { loadPolicy } from "./policy.ts";
 import type { Policy } from "./policy.ts";
 import { serveSettings } from "./settings.ts";
@@ -14,10 +17,24 @@ import { serveSettings } from "./settings.ts";
 /** Everything `serve` needs. Durations in milliseconds. */
 export interface BrokerConfig extends SettingsOf<typeof serveSettings> {
   readonly masters: readonly SecretBytes[];
-  readonly policy: Policy;
+  readonly policySource: PolicyPlace;
+  readonly tls:
+    { readonly files: TlsFiles; readonly pair: TlsPair } | undefined;
   readonly vaultCa: string | undefined;
-  readonly login: LoginMethod;
+  readonly login: OpenLogin;
+  /** Reads a file again, when told to. */
+  readonly readFile: ReadFile;
 }
+
+/** Where the policy is: in a file, which has been loaded, or in Vault. */
+export type PolicyPlace =
+  | {
+      readonly kind: "file";
+      readonly path: string;
+      readonly text: string;
+      readonly policy: Policy;
+    }
+  | { readonly kind: "vault"; readonly path: string };
 
 /** Reads a file as text; throws the system's error. */
 export type ReadFile = (path: string) => string;
@@ -44,25 +61,22 @@ export function readConfig(
   const masters = settings.hmacKeyFiles.map((file) =>
     gather(`--hmac-key-file ${file}:`, () => parseKey(read(file))),
   );
-  const policy = gather(`--policies-file ${settings.policiesFile}:`, () =>
-    loadPolicy(read(settings.policiesFile), settings.policiesFile),
-  );
-  const { caCert } = settings;
-  const vaultCa =
-    caCert === undefined
-      ? undefined
-      : gather(`--ca-cert ${caCert}:`, () => readPem(read, caCert));
-  const login = gather("the Vault login:", () => loginMethod(settings, read));
+  const policySource = gather("the policy:", () => policyPlace(settings, read));
+  const tls = gather("--tls-cert and --tls-key:", () => tlsOf(settings, read));
+  const vaultCa = gather("--ca-cert", () => readCa(settings.caCert, read));
+  const login = gather("the Vault login:", () => chooseLogin(settings, read));
   gather("--ledger (LEDGER)", () => refuseLocalLedger(settings, command, env));
-  if (policy === undefined || login === undefined || faults.length > 0) {
+  if (policySource === undefined || login === undefined || faults.length > 0) {
     throw new SettingsError(faults);
   }
   return {
     ...settings,
     masters: masters.filter((master) => master !== undefined),
-    policy,
+    policySource,
+    tls,
     vaultCa,
     login,
+    readFile: read,
   };
 }
 
@@ -75,53 +89,61 @@ function reason(error: unknown): string {
   return error instanceof Error ? error.message : "cannot be read";
 }
 
-function readPem(read: ReadFile, file: string): string {
+/** The CA to trust for Vault. Throws an Error. */
+export function readCa(
+  file: string | undefined,
+  read: ReadFile,
+): string | undefined {
+  if (file === undefined) {
+    return undefined;
+  }
   const text = read(file);
   if (!text.includes("-----BEGIN CERTIFICATE-----")) {
-    throw new Error("must be a certificate in PEM");
+    throw new Error(`${file}: must be a certificate in PEM`);
   }
   return text;
 }
 
-/** Exactly one way to log in: two would hide which one the broker lives by. */
-function loginMethod(
-  settings: SettingsOf<typeof serveSettings>,
+/** Exactly one place, because a second one would be believed in and not read. Throws an Error. */
+export function policyPlace(
+  settings: {
+    readonly policies?: string | undefined;
+    readonly policiesFile?: string | undefined;
+    readonly policiesNested: boolean;
+  },
   read: ReadFile,
-): LoginMethod {
-  const { vaultToken, vaultTokenFile, approleRoleId, approleSecretIdFile } =
-    settings;
-  const given = [vaultToken, vaultTokenFile, approleRoleId].filter(
-    (one) => one !== undefined,
-  );
-  if (given.length !== 1) {
+): PolicyPlace {
+  const { policies, policiesFile, policiesNested } = settings;
+  if ((policies === undefined) === (policiesFile === undefined)) {
     throw new Error(
-      "give exactly one of VAULT_TOKEN, VAULT_TOKEN_FILE and APPROLE_ROLE_ID",
+      "exactly one of --policies (GATE_POLICIES) and --policies-file (GATE_POLICIES_FILE) must be given",
     );
   }
-  const fromFile = (file: string) => (): Secret => {
-    const text = read(file).trim();
-    if (text === "") {
-      throw new Error(`the file ${file} is empty`);
-    }
-    return new Secret(text);
-  };
-  if (vaultToken !== undefined) {
-    return { kind: "token", token: () => vaultToken };
+  if (policies !== undefined) {
+    return { kind: "vault", path: policies };
   }
-  if (vaultTokenFile !== undefined) {
-    fromFile(vaultTokenFile)();
-    return { kind: "token", token: fromFile(vaultTokenFile) };
+  if (policiesNested) {
+    throw new Error(
+      "--policies-nested (GATE_POLICIES_NESTED) has a meaning with --policies only",
+    );
   }
-  if (approleRoleId === undefined || approleSecretIdFile === undefined) {
-    throw new Error("APPROLE_ROLE_ID needs APPROLE_SECRET_ID_FILE");
+  const path = policiesFile ?? "";
+  const text = read(path);
+  return { kind: "file", path, text, policy: loadPolicy(text, path) };
+}
+
+function tlsOf(
+  { tlsCert, tlsKey }: SettingsOf<typeof serveSettings>,
+  read: ReadFile,
+): BrokerConfig["tls"] {
+  if (tlsCert === undefined && tlsKey === undefined) {
+    return undefined;
   }
-  fromFile(approleSecretIdFile)();
-  return {
-    kind: "approle",
-    mount: settings.approleMount,
-    roleId: approleRoleId,
-    secretId: fromFile(approleSecretIdFile),
-  };
+  if (tlsCert === undefined || tlsKey === undefined) {
+    throw new Error("must be given both or neither");
+  }
+  const files = { cert: tlsCert, key: tlsKey };
+  return { files, pair: readTlsPair(files, read) };
 }
 
 /** In ECS a rolling deploy would run two brokers with two local ledgers: a file must be named, on storage they share. */

@@ -1,27 +1,21 @@
 // The broker's own Vault token: log in, keep it alive, and stop serving when it is lost. Renewal is tried with back-off
 // until the token really ends, because one failed renewal must not stop a cluster; a login that can be repeated
-// (AppRole) is repeated when the token nears an end no renewal can move.
+// (AppRole, AWS IAM, userpass) is repeated when the token nears an end no renewal can move. The ways to log in stand in
+// login/, a file each.
 
 import { pause, Refusal } from "@vaultbuddy/common";
 import type { Clock, Secret } from "@vaultbuddy/common";
 import type { Log } from "@vaultbuddy/common/daemon";
+import { LoginFault } from "./login/method.ts";
+import type { LoginMethod } from "./login/method.ts";
 import { VaultRefused } from "./vault/api.ts";
 import type { OwnToken, VaultApi } from "./vault/api.ts";
 
-/** How the broker logs in. */
-export type LoginMethod =
-  | {
-      readonly kind: "token";
-      /** Read at each login, so that a rotated file is followed. */
-      readonly token: () => Secret;
-    }
-  | {
-      readonly kind: "approle";
-      readonly mount: string;
-      readonly roleId: string;
-      /** Read at each login, so that a rotated file is followed. */
-      readonly secretId: () => Secret;
-    };
+export { LoginFault } from "./login/method.ts";
+export type { LoginMethod } from "./login/method.ts";
+
+/** By path, capabilities of which one is needed. */
+export type Needs = ReadonlyMap<string, readonly string[]>;
 
 export interface LoginDeps {
   readonly api: VaultApi;
@@ -30,19 +24,13 @@ export interface LoginDeps {
   readonly log: Log;
   /** Whether a root token is accepted: development only. */
   readonly dev: boolean;
-  /** What the broker's token must be able to do, by path; asked at each login. */
-  readonly needs: ReadonlyMap<string, readonly string[]>;
+  /** What the broker's token must be able to do now; asked at each login. */
+  readonly needs: () => Needs;
 }
 
 const RETRY = { first: 500, most: 15_000 };
 /** The shortest pause between two looks at the token, in milliseconds. */
 const LEAST_REST = 1000;
-
-/** A credential or a policy is wrong, and waiting will not mend it. */
-export class LoginFault extends Error {
-  override readonly name = "LoginFault";
-  readonly ours = true;
-}
 
 /** Holds the broker's token. Sealed until {@link Session.start} has succeeded, and again when the token is lost. */
 export class Session {
@@ -108,7 +96,7 @@ export class Session {
         }
         this.#deps.log.warn(
           { err: error, attempt },
-          "Vault is away; the login is tried again",
+          "the login to Vault failed; it is tried again",
         );
       }
       await this.#deps.clock.sleep(
@@ -119,10 +107,8 @@ export class Session {
   }
 
   #once(): Promise<OwnToken> {
-    const { api, method } = this.#deps;
-    return method.kind === "token"
-      ? api.lookupSelf(method.token())
-      : api.loginAppRole(method.roleId, method.secretId(), method.mount);
+    const { api, method, log } = this.#deps;
+    return method.login(api, log);
   }
 
   /** Fails closed on a root token and on a token that cannot do the broker's work. */
@@ -137,19 +123,22 @@ export class Session {
       log.warn({}, "DEVELOPMENT ONLY: the broker works with a root token");
       return;
     }
-    const has = await api.capabilities(own.token, [...needs.keys()]);
-    const lacking = [...needs].filter(
-      ([path, wanted]) =>
-        !wanted.some((one) => has.get(path)?.includes(one) === true),
-    );
+    const lacking = await lackingIn(api, own.token, needs());
     if (lacking.length > 0) {
-      const list = lacking
-        .map(([path, wanted]) => `${wanted[0] ?? ""} on ${path}`)
-        .join(", ");
       throw new LoginFault(
-        `the broker's token lacks ${list}: write the shipped policy to Vault`,
+        `the broker's token lacks ${lacking.join(", ")}: write the shipped policy to Vault`,
       );
     }
+  }
+
+  /**
+   * What the token the broker holds now cannot do of what is needed, as `update on PATH`. Throws VaultRefused or a
+   * Refusal. A root token, which only --dev accepts, can do everything.
+   */
+  async lacking(needs: Needs): Promise<readonly string[]> {
+    return this.#held?.own.policies.includes("root") === true
+      ? []
+      : await lackingIn(this.#deps.api, this.token(), needs);
   }
 
   #hold(own: OwnToken): void {
@@ -204,7 +193,7 @@ export class Session {
           : looked;
         this.#hold(renewed);
         // A renewal that comes back short is near the end that nothing moves (max_ttl): log in anew while there is time.
-        if (method.kind === "token" || isFull(renewed, held.own)) {
+        if (!method.repeatable || isFull(renewed, held.own)) {
           return true;
         }
       }
@@ -219,7 +208,7 @@ export class Session {
 
   async #again(): Promise<boolean> {
     const { method, log } = this.#deps;
-    if (method.kind === "token" && !this.sealed) {
+    if (!method.repeatable && !this.sealed) {
       // The same token would be looked up again: only its renewal is worth another try.
       return false;
     }
@@ -254,4 +243,18 @@ export class Session {
 /** Whether a renewal gave the token a good part of its life again. */
 function isFull(renewed: OwnToken, before: OwnToken): boolean {
   return renewed.ttl === undefined || renewed.ttl * 2 > (before.ttl ?? 0);
+}
+
+async function lackingIn(
+  api: VaultApi,
+  token: Secret,
+  needs: Needs,
+): Promise<string[]> {
+  const has = await api.capabilities(token, [...needs.keys()]);
+  return [...needs]
+    .filter(
+      ([path, wanted]) =>
+        !wanted.some((one) => has.get(path)?.includes(one) === true),
+    )
+    .map(([path, wanted]) => `${wanted[0] ?? ""} on ${path}`);
 }

@@ -35,7 +35,15 @@ serving.action(async () => {
   const config = readConfig(serving, process.env, readFile);
   const log = openLog("vaultbuddy-broker", config.logLevel, process.stdout);
   const stop = stopSignal(process, () => process.exit(1));
-  await serve(config, { clock: systemClock, log, randomBytes }, stop, STOP_MS);
+  const onReload = (listener: () => void): void => {
+    process.on("SIGHUP", listener);
+  };
+  await serve(
+    config,
+    { clock: systemClock, log, randomBytes, onReload },
+    stop,
+    STOP_MS,
+  );
 });
 
 const keys = program

@@ -69,6 +69,7 @@ describe("a good document", () => {
     });
     expect(policy.match("plain", "app")).toEqual({
       pattern: "plain",
+      source: "policy.json",
       role: undefined,
       policies: ["default"],
       ttl: 3600,

@@ -35,6 +35,8 @@ export interface Rule {
 
 /** A rule with what only the judgement needs to know of it. */
 export interface PolicyRule extends Rule {
+  /** The document it stands in: a file, or a path in Vault. */
+  readonly source: string;
   readonly require: Require;
   readonly listener: "proven" | "unproven";
   /** The most tokens one task may pull; undefined means none. */
@@ -43,8 +45,10 @@ export interface PolicyRule extends Rule {
 
 /** A policy document that has no fault. */
 export interface Policy {
-  /** In the order of the document. */
+  /** In the order of the documents. */
   readonly rules: readonly PolicyRule[];
+  /** Every rule that matches a container, the one that counts first. */
+  candidates(family: string, container: string): readonly PolicyRule[];
   /**
    * The one rule for a container: a rule with a container beats one without, an exact one beats a pattern, more
    * literal characters beat fewer. Undefined means denied.
@@ -69,20 +73,64 @@ export class PolicyError extends Error {
 const MOST_BYTES = 1024 * 1024;
 const MOST_RULES = 2000;
 
+/** One document's text, and where it came from. */
+export interface PolicyDocument {
+  readonly source: string;
+  readonly text: string;
+}
+
 /** Reads a policy document. `source` says in messages where it came from. Throws {@link PolicyError} with all faults. */
 export function loadPolicy(text: string, source: string): Policy {
+  return loadPolicies([{ text, source }], source);
+}
+
+/**
+ * Reads one policy that stands in several documents. A rule that stands in two of them is a fault, whatever it says: the
+ * one that counts would depend on the order in which they were read. Throws {@link PolicyError} with all faults.
+ */
+export function loadPolicies(
+  documents: readonly PolicyDocument[],
+  source: string,
+): Policy {
   const faults: string[] = [];
-  const rules = readRules(text, faults);
+  const rules = documents.flatMap((document) => {
+    const own: string[] = [];
+    const read = readRules(document.text, own);
+    const place = documents.length > 1 ? `${document.source}: ` : "";
+    faults.push(...own.map((fault) => `${place}${fault}`));
+    return read.map((rule) => ({ ...rule, source: document.source }));
+  });
+  if (rules.length > MOST_RULES) {
+    faults.push(
+      `the documents: must have at most ${MOST_RULES} rules together`,
+    );
+  }
   if (faults.length === 0) {
-    faults.push(...ambiguities(rules));
+    faults.push(...repetitions(rules), ...ambiguities(rules));
   }
   if (faults.length > 0) {
     throw new PolicyError(source, faults);
   }
-  return { rules, match: matcher(rules) };
+  const candidates = finder(rules);
+  return {
+    rules,
+    candidates,
+    match: (family, container) => candidates(family, container)[0],
+  };
 }
 
-function readRules(text: string, faults: string[]): PolicyRule[] {
+function repetitions(rules: readonly PolicyRule[]): string[] {
+  return [...Map.groupBy(rules, ({ pattern }) => pattern).values()]
+    .filter((same) => same.length > 1)
+    .map(
+      (same) =>
+        `${same[0]?.pattern ?? ""}: stands in ${same.map((rule) => rule.source).join(" and in ")}`,
+    );
+}
+
+type ReadRule = Omit<PolicyRule, "source">;
+
+function readRules(text: string, faults: string[]): ReadRule[] {
   const document = readDocument(text, faults);
   const reader =
     faults.length === 0 ? Reader.open(document, "", faults) : undefined;
@@ -93,7 +141,7 @@ function readRules(text: string, faults: string[]): PolicyRule[] {
     faults.push(`the document: must have at most ${MOST_RULES} rules`);
     return [];
   }
-  const rules: PolicyRule[] = [];
+  const rules: ReadRule[] = [];
   for (const key of reader.names) {
     const rule = readRule(checkedPattern(key, faults), reader.object(key));
     if (rule !== undefined) {
@@ -157,7 +205,7 @@ function ambiguities(rules: readonly PolicyRule[]): string[] {
   );
 }
 
-function matcher(rules: readonly PolicyRule[]): Policy["match"] {
+function finder(rules: readonly PolicyRule[]): Policy["candidates"] {
   const exact = new Map(
     rules
       .filter((rule) => !rule.pattern.includes("*"))
@@ -166,7 +214,12 @@ function matcher(rules: readonly PolicyRule[]): Policy["match"] {
   const patterns = rules
     .filter((rule) => rule.pattern.includes("*"))
     .toSorted((a, b) => literalLength(b.pattern) - literalLength(a.pattern));
-  const best = (name: string): PolicyRule | undefined =>
-    exact.get(name) ?? patterns.find((rule) => matchesGlob(rule.pattern, name));
-  return (family, container) => best(`${family}/${container}`) ?? best(family);
+  const matching = (name: string): PolicyRule[] => [
+    ...[exact.get(name)].filter((rule) => rule !== undefined),
+    ...patterns.filter((rule) => matchesGlob(rule.pattern, name)),
+  ];
+  return (family, container) => [
+    ...matching(`${family}/${container}`),
+    ...matching(family),
+  ];
 }

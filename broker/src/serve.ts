@@ -2,16 +2,23 @@
 // the end finishes what is in flight.
 
 import type { AddressInfo } from "node:net";
+import { Server as TlsServer } from "node:tls";
 import { deriveFamilyKey } from "@vaultbuddy/common";
 import type { Clock, FamilyKey, SecretBytes } from "@vaultbuddy/common";
 import type { Log } from "@vaultbuddy/common/daemon";
+import type { FastifyInstance } from "fastify";
 import { Broker } from "./broker.ts";
+import { readTlsPair } from "./certificate.ts";
 import { Claims } from "./claim.ts";
 import type { BrokerConfig } from "./config.ts";
 import { channelContext } from "./connect.ts";
 import { openEcs } from "./ecs.ts";
 import { openSqliteLedger } from "./ledger/sqlite.ts";
 import { Session } from "./login.ts";
+import type { Needs } from "./login.ts";
+import { needsAlways, needsOfRules } from "./needs.ts";
+import { openPolicies } from "./policies/open.ts";
+import type { Policy } from "./policy.ts";
 import { NoticeLimit } from "./ratelimit.ts";
 import { Retirement } from "./retire.ts";
 import { buildServer } from "./server.ts";
@@ -26,6 +33,8 @@ export interface Surroundings {
   readonly clock: Clock;
   readonly log: Log;
   readonly randomBytes: (size: number) => Buffer;
+  /** Calls the listener each time the operator asks for files and policies to be read again. */
+  readonly onReload: (listener: () => void) => void;
 }
 
 /** What is left of the stop for revoking what was cut short, in milliseconds. */
@@ -37,7 +46,7 @@ const UNDO_MS = 5000;
  */
 export async function serve(
   config: BrokerConfig,
-  { clock, log, randomBytes }: Surroundings,
+  { clock, log, randomBytes, onReload }: Surroundings,
   stop: AbortSignal,
   stopMs: number,
 ): Promise<void> {
@@ -47,16 +56,30 @@ export async function serve(
     ca: config.vaultCa,
     timeout: config.vaultTimeout,
   });
+  const api = openVaultApi(transport);
   const session = new Session({
-    api: openVaultApi(transport),
-    method: config.login,
+    api,
+    method: config.login(clock),
     clock,
     log,
     dev: config.dev,
-    needs: needsOf(config),
+    needs: () => needsNow(),
   });
-  const token = (): ReturnType<Session["token"]> => session.token();
-  const revoker = openAccessors(transport, token);
+  const policies = openPolicies(config, {
+    transport,
+    api,
+    session,
+    clock,
+    log,
+  });
+  const needsNow = (): Needs =>
+    new Map([
+      ...needsAlways(config.tokenRole),
+      ...(policies.loaded
+        ? needsOfRules(policies.current, config.tokenRole)
+        : []),
+    ]);
+  const revoker = openAccessors(transport, () => session.token());
   const ledger = openSqliteLedger(config.ledger.path);
   const ecs = openEcs({ clock });
   const newId = (): string => randomBytes(18).toString("base64url");
@@ -68,23 +91,26 @@ export async function serve(
     log,
     askTasks: whereabouts(ecs),
   });
+  // Asked anew for each judgement: a rule that was taken back while a task was waited for gives nothing any more.
+  const inForce: Pick<Policy, "match"> = {
+    match: (family, container) => policies.current.match(family, container),
+  };
   const broker = new Broker({
     clock,
     log,
     claims,
     restartRule: (family, container) =>
-      config.policy.match(family, container)?.restart,
+      policies.current.match(family, container)?.restart,
     vouch: (notice, call) =>
-      vouch(
-        notice,
-        { ecs, policy: config.policy, clock, options: config },
-        call,
-      ),
+      vouch(notice, { ecs, policy: inForce, clock, options: config }, call),
     keysOf: familyKeys(config.masters),
     channel: { clock, context: channelContext() },
     mint: {
       vault: transport,
-      token,
+      token: () => {
+        policies.mustBeLoaded();
+        return session.token();
+      },
       tokenRole: config.tokenRole,
       wrapTtl: Math.floor(config.wrapTtl / 1000),
       refused: (status, what) => {
@@ -104,7 +130,16 @@ export async function serve(
     log,
     handOff: (notice, source) => broker.handOff(notice, source),
     admit: (source) => limit.admit(source),
-    notReady: () => (session.sealed ? ["sealed"] : []),
+    notReady: () => [
+      ...(session.sealed ? ["sealed"] : []),
+      ...(policies.loaded ? [] : ["no_policy"]),
+    ],
+    warnings: () => (policies.stale && policies.loaded ? ["policy_stale"] : []),
+    tls: config.tls?.pair,
+  });
+  onReload(() => {
+    policies.reload();
+    reloadCertificate(config, server, log);
   });
   await claims.start();
   await server.listen({ host: config.listen.host, port: config.listen.port });
@@ -112,7 +147,7 @@ export async function serve(
   try {
     const { kept } = await session.start(stop);
     retirement.start();
-    await kept;
+    await Promise.all([kept, policies.keep(stop)]);
   } catch (error) {
     if (!stop.aborted) {
       throw error;
@@ -132,19 +167,24 @@ export async function serve(
   }
 }
 
-/** Every path the broker's token must be able to use: the roles of all rules and the accessors. */
-function needsOf(config: BrokerConfig): ReadonlyMap<string, readonly string[]> {
-  const roles = config.policy.rules.map(
-    (rule) => rule.role ?? config.tokenRole,
-  );
-  const paths = [...new Set([config.tokenRole, ...roles])].map(
-    (role) => `auth/token/create/${role}`,
-  );
-  return new Map(
-    [...paths, "auth/token/revoke-accessor", "auth/token/lookup-accessor"].map(
-      (path) => [path, ["update"]],
-    ),
-  );
+function reloadCertificate(
+  { tls, readFile }: BrokerConfig,
+  server: FastifyInstance,
+  log: Log,
+): void {
+  const inner = server.server;
+  if (tls === undefined || !(inner instanceof TlsServer)) {
+    return;
+  }
+  try {
+    inner.setSecureContext(readTlsPair(tls.files, readFile));
+    log.info({}, "the certificate was read again");
+  } catch (error) {
+    log.error(
+      { err: error },
+      "the certificate could not be read again: the one before it stays in force",
+    );
+  }
 }
 
 const MOST_FAMILIES = 10_000;

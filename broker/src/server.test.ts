@@ -21,6 +21,7 @@ const deps = (more: Partial<ServerDeps> = {}): ServerDeps => ({
   handOff: () => Promise.resolve({ outcome: "delivered", deliveryId: "d-1" }),
   admit: () => undefined,
   notReady: () => [],
+  warnings: () => [],
   ...more,
 });
 
@@ -133,7 +134,7 @@ test("health is of the process, readiness of what it needs", async () => {
   const ready = await server.inject("/readyz");
   expect([ready.statusCode, ready.json()]).toEqual([
     503,
-    { ready: false, reasons: ["sealed"] },
+    { ready: false, reasons: ["sealed"], warnings: [] },
   ]);
   expect((await buildServer(deps()).inject("/readyz")).statusCode).toBe(200);
 });

@@ -14,6 +14,7 @@ import type { Delivered, Notice, NoticeCode } from "@vaultbuddy/common";
 import type { Log } from "@vaultbuddy/common/daemon";
 import fastify from "fastify";
 import type { FastifyInstance, FastifyReply } from "fastify";
+import type { TlsPair } from "./certificate.ts";
 
 export interface ServerDeps {
   readonly log: Log;
@@ -23,6 +24,10 @@ export interface ServerDeps {
   readonly admit: (source: string) => void;
   /** What keeps the broker from serving now; empty when nothing does. */
   readonly notReady: () => readonly string[];
+  /** What the operator should look at although the broker serves. */
+  readonly warnings: () => readonly string[];
+  /** With it the door speaks https only. */
+  readonly tls?: TlsPair | undefined;
 }
 
 /** How long a caller may take to send its request, in milliseconds. */
@@ -36,16 +41,27 @@ const RETRY_AFTER_OTHER = 2;
 
 /** Builds the server; the caller makes it listen. */
 export function buildServer(deps: ServerDeps): FastifyInstance {
-  const server = fastify({
+  const limits = {
+    maxHeaderSize: 8 * 1024,
+    headersTimeout: RECEIVE_MS,
+    connectionsCheckingInterval: 1000,
+  };
+  const { tls } = deps;
+  const server: FastifyInstance = fastify({
     logger: false,
     bodyLimit: NOTICE_BYTES,
     requestTimeout: RECEIVE_MS,
     forceCloseConnections: "idle",
-    http: {
-      maxHeaderSize: 8 * 1024,
-      headersTimeout: RECEIVE_MS,
-      connectionsCheckingInterval: 1000,
-    },
+    ...(tls === undefined
+      ? { http: limits }
+      : {
+          https: {
+            ...limits,
+            ...tls,
+            minVersion: "TLSv1.2",
+            handshakeTimeout: RECEIVE_MS,
+          },
+        }),
     // What the parser of Node refuses gets a bare status: there is no request to answer with a problem.
     clientErrorHandler: (_error, socket) => {
       socket.end(
@@ -70,9 +86,11 @@ export function buildServer(deps: ServerDeps): FastifyInstance {
   server.get("/healthz", () => ({ ok: true }));
   server.get("/readyz", (_request, reply) => {
     const reasons = deps.notReady();
-    return reply
-      .code(reasons.length === 0 ? 200 : 503)
-      .send({ ready: reasons.length === 0, reasons });
+    return reply.code(reasons.length === 0 ? 200 : 503).send({
+      ready: reasons.length === 0,
+      reasons,
+      warnings: deps.warnings(),
+    });
   });
   server.setErrorHandler((error, _request, reply) =>
     answerFailure(error, reply, deps.log),

@@ -50,11 +50,11 @@ const META_VALUE: TextRule = {
 export function readRule(
   pattern: string,
   reader: Reader | undefined,
-): PolicyRule | undefined {
+): Omit<PolicyRule, "source"> | undefined {
   if (reader === undefined) {
     return undefined;
   }
-  const rule: PolicyRule = {
+  const rule: Omit<PolicyRule, "source"> = {
     pattern,
     ...readToken(reader),
     ...readChannel(reader),
@@ -169,7 +169,10 @@ function readRestart(reader: Reader): PolicyRule["restart"] {
 }
 
 /** A use is spent on every read and on the renewal; with too few, the token dies before the application has it. */
-function refuseTooFewUses(rule: PolicyRule, reader: Reader): void {
+function refuseTooFewUses(
+  rule: Pick<PolicyRule, "secrets" | "numUses">,
+  reader: Reader,
+): void {
   const paths = new Set([
     ...rule.secrets.paths,
     ...[...rule.secrets.env.values()].map((reference) =>

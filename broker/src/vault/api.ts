@@ -1,20 +1,10 @@
-// The rare calls to Vault, through node-vault: logging in, renewing, and the broker's look at itself.
+// The rare calls to Vault, through node-vault: logging in, renewing, unwrapping, and the broker's look at itself.
 
-import { Fields, Refusal, Secret, text } from "@vaultbuddy/common";
-import nodeVault from "node-vault";
+import { Fields, Secret, text } from "@vaultbuddy/common";
+import { openClient, shaped } from "./client.ts";
 import type { VaultTransport } from "./transport.ts";
 
-/** Vault answered, and its answer was no: a credential or a policy of ours is wrong. `status` is Vault's. */
-export class VaultRefused extends Error {
-  override readonly name = "VaultRefused";
-  readonly ours = true;
-  readonly status: number;
-
-  constructor(what: string, status: number) {
-    super(`Vault refused ${what} (${status})`);
-    this.status = status;
-  }
-}
+export { VaultRefused } from "./client.ts";
 
 /** A token of the broker's own. Times in seconds. */
 export interface OwnToken {
@@ -29,134 +19,88 @@ export interface OwnToken {
 export interface VaultApi {
   lookupSelf(token: Secret): Promise<OwnToken>;
   renewSelf(token: Secret): Promise<OwnToken>;
-  loginAppRole(
-    roleId: string,
-    secretId: Secret,
-    mount: string,
+  /** Writes to an auth method's login path; `what` says in messages which login it is. */
+  login(
+    what: string,
+    path: string,
+    body: Readonly<Record<string, string>>,
   ): Promise<OwnToken>;
+  /** The path at which a wrapping token was made. It costs no use. */
+  lookupWrapping(token: Secret): Promise<string>;
+  /** Opens a wrapping token that has a login's answer or a new token inside. */
+  unwrap(token: Secret): Promise<OwnToken>;
+  /** A token kept as text under a key in another token's cubbyhole. */
+  cubbyhole(token: Secret, path: string): Promise<Secret>;
   /** The token's capabilities on each path. */
   capabilities(
     token: Secret,
     paths: readonly string[],
   ): Promise<ReadonlyMap<string, readonly string[]>>;
+  /** What bounds tokens made through a token role. */
+  tokenRole(token: Secret, role: string): Promise<TokenRole>;
+}
+
+/** What a token role says, as far as the broker cares. Times in seconds, 0 for none. */
+export interface TokenRole {
+  readonly explicitMaxTtl: number;
+  readonly orphan: boolean;
+  /** Whether it names the policies that a token may have. */
+  readonly namesPolicies: boolean;
 }
 
 /** Opens the rare calls over a transport. */
 export function openVaultApi(transport: VaultTransport): VaultApi {
-  const call = async (
-    what: string,
-    work: () => Promise<unknown>,
-  ): Promise<unknown> => {
-    try {
-      return await work();
-    } catch (error) {
-      throw translate(what, error);
-    }
-  };
-  const client = (token?: Secret): nodeVault.client =>
-    clientOver(transport, token);
+  const call = openClient(transport);
   return {
     lookupSelf: async (token) =>
       fromLookup(
-        await call("to look up the broker's own token", () =>
-          client(token).tokenLookupSelf(),
+        await call("to look up the broker's own token", token, (client) =>
+          client.tokenLookupSelf(),
         ),
         token,
       ),
     renewSelf: async (token) =>
       fromAuth(
-        await call("to renew the broker's own token", () =>
-          client(token).tokenRenewSelf({}),
+        await call("to renew the broker's own token", token, (client) =>
+          client.tokenRenewSelf({}),
         ),
       ),
-    loginAppRole: async (roleId, secretId, mount) =>
+    login: async (what, path, body) =>
       fromAuth(
-        await call("the broker's AppRole login", () =>
-          client().approleLogin({
-            mount_point: mount,
-            role_id: roleId,
-            secret_id: secretId.expose(),
-          }),
+        await call(what, undefined, (client) => client.write(path, body)),
+      ),
+    lookupWrapping: async (token) =>
+      fromWrapping(
+        await call("to look up the wrapping token", undefined, (client) =>
+          client.write("sys/wrapping/lookup", { token: token.expose() }),
+        ),
+      ),
+    unwrap: async (token) =>
+      fromAuth(
+        await call("to open the wrapping token", token, (client) =>
+          client.write("sys/wrapping/unwrap", {}),
+        ),
+      ),
+    cubbyhole: async (token, path) =>
+      fromCubbyhole(
+        await call("to read the cubbyhole", token, (client) =>
+          client.read(`cubbyhole/${path}`),
         ),
       ),
     capabilities: async (token, paths) =>
       fromCapabilities(
-        await call("to tell the broker's own capabilities", () =>
-          client(token).write("sys/capabilities-self", { paths }),
+        await call("to tell the broker's own capabilities", token, (client) =>
+          client.write("sys/capabilities-self", { paths }),
         ),
         paths,
       ),
+    tokenRole: async (token, role) =>
+      fromRole(
+        await call(`to read the token role ${role}`, token, (client) =>
+          client.read(`auth/token/roles/${role}`),
+        ),
+      ),
   };
-}
-
-interface NodeVaultRequest {
-  readonly method: string;
-  readonly uri: string;
-  readonly headers?: Record<string, string>;
-  readonly json?: unknown;
-}
-
-function clientOver(
-  transport: VaultTransport,
-  token?: Secret,
-): nodeVault.client {
-  const send = async (ask: NodeVaultRequest): Promise<unknown> => {
-    const path = new URL(ask.uri).pathname.replace(/^.*?\/v1\//, "");
-    const answer = await transport.ask({
-      method: method(ask.method),
-      path,
-      ...(token === undefined ? {} : { token }),
-      ...(typeof ask.json === "object" ? { body: ask.json } : {}),
-    });
-    return { statusCode: answer.status, body: answer.body, request: { path } };
-  };
-  return nodeVault({
-    endpoint: transport.addr,
-    // Given as text that is no token: otherwise node-vault falls back to VAULT_TOKEN of the environment.
-    token: "unused: the transport sets it",
-    debug: () => undefined,
-    "request-promise": { defaults: () => send },
-  } as nodeVault.VaultOptions);
-}
-
-function method(name: string): "GET" | "POST" | "PUT" | "LIST" | "DELETE" {
-  const found = (["GET", "POST", "PUT", "LIST", "DELETE"] as const).find(
-    (one) => one === name,
-  );
-  if (found === undefined) {
-    throw new TypeError(`node-vault asked for an unknown method`);
-  }
-  return found;
-}
-
-function translate(what: string, error: unknown): unknown {
-  if (error instanceof Refusal) {
-    return error;
-  }
-  const response: unknown =
-    error instanceof Error ? Reflect.get(error, "response") : undefined;
-  const status: unknown =
-    typeof response === "object" && response !== null
-      ? Reflect.get(response, "statusCode")
-      : undefined;
-  // Vault's own text stays behind: it may quote what was sent.
-  return typeof status === "number"
-    ? new VaultRefused(what, status)
-    : new Refusal(
-        "vault_unavailable",
-        "Vault's answer could not be understood",
-      );
-}
-
-function shaped<Value>(read: () => Value): Value {
-  try {
-    return read();
-  } catch {
-    throw new Refusal(
-      "vault_unavailable",
-      "Vault's answer does not have the documented shape",
-    );
-  }
 }
 
 function fromLookup(body: unknown, token: Secret): OwnToken {
@@ -186,6 +130,18 @@ function fromAuth(body: unknown): OwnToken {
   });
 }
 
+function fromWrapping(body: unknown): string {
+  return shaped(() =>
+    new Fields(body).object("data").text("creation_path", { max: 1024 }),
+  );
+}
+
+function fromCubbyhole(body: unknown): Secret {
+  return shaped(
+    () => new Secret(new Fields(body).object("data").text("token")),
+  );
+}
+
 function fromCapabilities(
   body: unknown,
   paths: readonly string[],
@@ -198,5 +154,25 @@ function fromCapabilities(
           [path, data.list(path, 20, (value, at) => text(value, at))] as const,
       ),
     );
+  });
+}
+
+function fromRole(body: unknown): TokenRole {
+  return shaped(() => {
+    const data = new Fields(body).object("data");
+    const count = (name: string): number =>
+      data.has(name) && data.take(name) !== null
+        ? data.list(name, 10_000, (value, at) => text(value, at)).length
+        : 0;
+    return {
+      // Vault has the field under its old name as well, for roles that were written with it.
+      explicitMaxTtl: Math.max(
+        data.optionalInteger("token_explicit_max_ttl", 0, 2 ** 40) ?? 0,
+        data.optionalInteger("explicit_max_ttl", 0, 2 ** 40) ?? 0,
+      ),
+      orphan: data.boolean("orphan"),
+      namesPolicies:
+        count("allowed_policies") + count("allowed_policies_glob") > 0,
+    };
   });
 }
