@@ -15,6 +15,16 @@ export type {
   Treatment,
 } from "./error.ts";
 export {
+  generateSigningKey,
+  parsePublicKey,
+  parseSigningKey,
+  privatePem,
+  publicJwk,
+  publicPem,
+  verifyingKey,
+} from "./ed25519.ts";
+export type { SigningKey, VerifyingKey } from "./ed25519.ts";
+export {
   deriveFamilyKey,
   derivePsk,
   familyKey,
@@ -37,6 +47,7 @@ export {
 export type { Delivered, Problem, Receipt } from "./protocol/answer.ts";
 export {
   accessorHash,
+  certificateHash,
   CLOCK_SKEW,
   DELIVERY_BYTES,
   DELIVERY_LIFE,
@@ -56,7 +67,8 @@ export type {
 } from "./protocol/delivery.ts";
 export { ecsName, parseClusterArn, parseTaskArn } from "./protocol/ecs.ts";
 export type { ClusterArn, TaskArn } from "./protocol/ecs.ts";
-export { signJws, verifyJws } from "./protocol/jws.ts";
+export { MOST_SIGNATURES, signJws, verifyJws } from "./protocol/jws.ts";
+export type { SignWith, VerifyWith } from "./protocol/jws.ts";
 export { NOTICE_BYTES, parseNotice } from "./protocol/notice.ts";
 export type { Notice, NoticeBody } from "./protocol/notice.ts";
 export { sameBytes, Secret, SecretBytes } from "./secret.ts";

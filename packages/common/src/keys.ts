@@ -9,6 +9,7 @@ const KEY_BYTES = 32;
 
 /** A family's HMAC key with the id under which signatures and handshakes name it. */
 export interface FamilyKey {
+  readonly alg: "HS256";
   /** First 16 hexadecimal digits of the SHA-256 of the key's bytes. */
   readonly kid: string;
   readonly key: SecretBytes;
@@ -43,7 +44,7 @@ export function deriveFamilyKey(
 
 /** Names a family key that is already derived, as a container holds it. */
 export function familyKey(key: SecretBytes): FamilyKey {
-  return { kid: keyId(key.expose()), key };
+  return { alg: "HS256", kid: keyId(key.expose()), key };
 }
 
 /** The id of a key: first 16 hexadecimal digits of the SHA-256 of its bytes (an Ed25519 key's 32 raw public bytes). */

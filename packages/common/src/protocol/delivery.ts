@@ -196,6 +196,11 @@ export function accessorHash(accessor: string): string {
   return createHash("sha256").update(accessor).digest("base64url");
 }
 
+/** The hash by which a delivery names a listener's certificate: over its DER. */
+export function certificateHash(der: Uint8Array): string {
+  return createHash("sha256").update(der).digest("base64url");
+}
+
 /**
  * An address of Vault in the one form in which two are compared: scheme and host in lower case, no default port, no
  * trailing slash. Throws {@link ShapeError} for what is no http(s) URL or has credentials, a query or a fragment.
