@@ -6,9 +6,9 @@ import { existsSync, writeFileSync } from "node:fs";
 import { StatementSync } from "node:sqlite";
 
 const [when, state, mark] = (process.env["DIE_AT"] ?? "").split(":");
-const run = StatementSync.prototype.run;
-
-type Run = typeof run;
+type Run = StatementSync["run"];
+const run = Object.getOwnPropertyDescriptor(StatementSync.prototype, "run")
+  ?.value as Run;
 
 const dying = function (
   this: StatementSync,

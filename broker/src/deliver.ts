@@ -23,7 +23,7 @@ import type { Channel } from "./connect.ts";
 import type { Wrapped } from "./mint.ts";
 
 /** How a delivery ended, short of a receipt. */
-export type Failure =
+type Failure =
   | { readonly kind: "refused"; readonly code: DeliveryCode }
   /** Somebody answered who is no entrypoint, or with a receipt for another token. */
   | { readonly kind: "foreign" }

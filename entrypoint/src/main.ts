@@ -103,8 +103,8 @@ function readSmallFile(path: string): string {
 function launched(args: readonly string[]): Given | undefined {
   const [, script = ""] = process.argv;
   return openLaunched(args, script.replace(/[^/]*$/, "become"), {
-    resetSignal: ownHost.resetSignal,
-    settle: ownHost.settle,
+    resetSignal: (name) => ownHost.resetSignal(name),
+    settle: () => ownHost.settle(),
     read: (descriptor) => {
       const bytes = Buffer.alloc(fstatSync(descriptor).size);
       readSync(descriptor, bytes, 0, bytes.length, 0);

@@ -71,7 +71,7 @@ function codes(
 }
 
 /** Every generated part of the README by the name in its markers. */
-export const tables: Readonly<Record<string, string>> = {
+const tables: Readonly<Record<string, string>> = {
   "settings of the broker": flags(serveSettings),
   "settings of keys derive": flags(deriveSettings),
   "settings of the agent": flags(agentSettings),

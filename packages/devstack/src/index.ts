@@ -13,7 +13,7 @@ export type {
 } from "./stack/loose.ts";
 export { sampleFamily, sampleSecrets } from "./stack/sample.ts";
 export { Stack } from "./stack/stack.ts";
-export type { StackOptions } from "./stack/stack.ts";
+export type { StackOptions } from "./stack/parts.ts";
 export {
   appLine,
   describeTask,

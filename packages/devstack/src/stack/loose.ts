@@ -154,11 +154,15 @@ export async function notify(
     return {
       status,
       headers,
-      code: String(value["code"] ?? value["outcome"]),
-      detail: String(value["detail"] ?? ""),
+      code: textOf(value["code"] ?? value["outcome"]),
+      detail: textOf(value["detail"]),
       text: body.toString(),
     };
   } finally {
     await dispatcher.destroy();
   }
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
 }

@@ -9,53 +9,20 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ECSClient } from "@aws-sdk/client-ecs";
 import { deriveFamilyKey, parseKey } from "@vaultbuddy/common";
-import { bundleEntrypoint } from "@vaultbuddy/entrypoint/bundle";
 import type { AwsStack } from "../ecs/handle.ts";
-import { startAws } from "../ecs/server.ts";
-import type { AwsOptions } from "../ecs/options.ts";
 import { dockerEngine } from "../engine/docker.ts";
 import type { Engine } from "../engine/engine.ts";
 import { removeUnusedImages } from "../engine/image.ts";
-import { startVault } from "../vault/server.ts";
 import type { VaultServer } from "../vault/server.ts";
-import { openEngine } from "../embedded/choose.ts";
 import type { OpenEngine } from "../embedded/choose.ts";
 import { Daemon } from "./daemon.ts";
 import type { DaemonSpec } from "./daemon.ts";
-import {
-  sampleFamily,
-  sampleImage,
-  samplePolicy,
-  sampleSecrets,
-} from "./sample.ts";
-import { setUpVault, VaultAdmin } from "./vault-setup.ts";
-import type { BrokerLogin } from "./vault-setup.ts";
-
-export interface StackOptions {
-  readonly aws?: Partial<AwsOptions>;
-  /** Rules by family, beside or instead of the sample's. */
-  readonly policy?: Readonly<Record<string, unknown>>;
-  /** More families with a Vault policy of their own name. */
-  readonly families?: readonly string[];
-  /** False: no engine at all, only loose tasks (loose.ts). */
-  readonly containers?: false;
-  /** Told at each step of starting. */
-  readonly tell?: (what: string) => void;
-}
+import { startParts } from "./parts.ts";
+import type { Parts, StackOptions } from "./parts.ts";
+import { samplePolicy } from "./sample.ts";
+import type { VaultAdmin } from "./vault-setup.ts";
 
 const root = fileURLToPath(new URL("../../../../", import.meta.url));
-
-/** What has been started, before it is a stack. */
-interface Parts {
-  readonly options: StackOptions;
-  readonly folder: string;
-  readonly runtime: OpenEngine | undefined;
-  readonly image: string | undefined;
-  readonly vault: VaultServer;
-  readonly aws: AwsStack;
-  readonly admin: VaultAdmin;
-  readonly login: BrokerLogin;
-}
 
 /** A running installation. */
 export class Stack {
@@ -143,11 +110,14 @@ export class Stack {
       "broker",
       [
         "serve",
-        ...["--listen", "127.0.0.1:0", "--vault", this.vault.addr],
-        ...["--policies-file", join(this.folder, "policy.json")],
-        ...["--hmac-key-file", join(this.folder, "master.key")],
-        ...["--clusters", this.aws.clusterArn.replace(/\/.*$/, "/*")],
-        ...["--ledger", `sqlite:${join(this.folder, "claims.db")}`],
+        ...flags({
+          listen: "127.0.0.1:0",
+          vault: this.vault.addr,
+          "policies-file": join(this.folder, "policy.json"),
+          "hmac-key-file": join(this.folder, "master.key"),
+          clusters: this.aws.clusterArn.replace(/\/.*$/, "/*"),
+          ledger: `sqlite:${join(this.folder, "claims.db")}`,
+        }),
         ...args,
       ],
       {
@@ -171,9 +141,12 @@ export class Stack {
     const daemon = this.#spawn(
       "agent",
       [
-        ...["--broker", brokers.join(","), "--listen", "127.0.0.1:0"],
-        ...["--ecs-metadata", this.aws.metadataUrl],
-        ...["--docker", this.runtime.dockerHost],
+        ...flags({
+          broker: brokers.join(","),
+          listen: "127.0.0.1:0",
+          "ecs-metadata": this.aws.metadataUrl,
+          docker: this.runtime.dockerHost,
+        }),
         ...args,
       ],
       env,
@@ -223,9 +196,9 @@ export class Stack {
    *  stack starts faster with them. */
   async close(also: { readonly images?: boolean } = {}): Promise<void> {
     await Promise.all(
-      this.#daemons.map((daemon) =>
-        daemon.running ? daemon.stop() : undefined,
-      ),
+      this.#daemons
+        .filter((daemon) => daemon.running)
+        .map((daemon) => daemon.stop()),
     );
     this.ecs.destroy();
     const ended = await Promise.allSettled([
@@ -245,47 +218,11 @@ export class Stack {
   }
 }
 
-async function startParts(
-  options: StackOptions,
-  folder: string,
-  closing: (() => Promise<void>)[],
-): Promise<Parts> {
-  const tell = options.tell ?? (() => undefined);
-  const keep = <Part extends { close(): Promise<void> }>(part: Part): Part => {
-    closing.push(() => part.close());
-    return part;
-  };
-  await bundleEntrypoint(join(folder, "entrypoint.cjs"));
-  const runtime =
-    options.containers === false
-      ? undefined
-      : keep(await openEngine(process.env));
-  if (runtime !== undefined) {
-    tell(
-      `containers run on ${runtime.kind === "docker" ? "Docker" : "the EMBEDDED ENGINE, as plain processes"}: ${runtime.why}`,
-    );
-    tell("building the image of the sample task");
-  }
-  const engine = runtime && dockerEngine(runtime.dockerHost);
-  const image =
-    runtime &&
-    (await sampleImage(join(folder, "entrypoint.cjs"), runtime.dockerHost));
-  tell("starting stand-ins for Vault, ECS and EC2");
-  const host = (await engine?.hostAddress()) ?? "127.0.0.1";
-  const vault = keep(await startVault({ host }));
-  const aws = keep(
-    await startAws({
-      ...(engine && { engine }),
-      hostAddress: host,
-      ...options.aws,
-    }),
-  );
-  const admin = keep(new VaultAdmin(vault.addr, vault.rootToken));
-  const login = await setUpVault(admin, sampleSecrets, [
-    sampleFamily,
-    ...(options.families ?? []),
+function flags(values: Readonly<Record<string, string>>): string[] {
+  return Object.entries(values).flatMap(([name, value]) => [
+    `--${name}`,
+    value,
   ]);
-  return { options, folder, runtime, image, vault, aws, admin, login };
 }
 
 function present<Value>(value: Value | undefined): Value {
