@@ -92,7 +92,7 @@ export async function runEntrypoint(
       secrets: [...secrets.keys()].toSorted().join(","),
     });
     door.close();
-    return becomeCommand(command, env, host);
+    return await becomeCommand(command, env, host);
   } catch (error) {
     door.close();
     const opened = reception?.opened;
