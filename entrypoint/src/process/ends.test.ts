@@ -70,6 +70,16 @@ describe.concurrent("before it listens", () => {
     expect(started.err()).toContain("no command was given");
   });
 
+  test("a script whose interpreter is not there ends with 127", async () => {
+    const file = join(scratch, "no-interpreter");
+    writeFileSync(file, "#!/no/such/interpreter\n");
+    chmodSync(file, 0o755);
+    const started = await start([file], { PATH: "/usr/bin" });
+    expect(await started.ended).toBe(127);
+    expect(started.err()).toContain('"/no/such/interpreter"');
+    saysOnce(started, "not_found");
+  });
+
   test("a file without x ends with 126", async () => {
     const vault = await openVault();
     const file = join(scratch, "closed");
@@ -250,9 +260,11 @@ describe.concurrent("after the token was opened", () => {
     vault: FakeVault,
     secrets: Delivery["secrets"],
     env: Record<string, string> = {},
-    command = ["echo", "ran"],
   ): Promise<Started> {
-    const started = await start(command, { ...settingsFor(vault), ...env });
+    const started = await start(["echo", "ran"], {
+      ...settingsFor(vault),
+      ...env,
+    });
     const delivery = deliveryFor(vault, "wrap-1", { secrets });
     expect(await post(await started.port(), sign(delivery))).toMatchObject({
       status: 200,
@@ -403,13 +415,5 @@ describe.concurrent("after the token was opened", () => {
       respond(response, 200, { lease_id: "kv1/db/1", data: { A: "1" } }),
     );
     await endsAs("renew_failed", vault, whole("kv1/db"));
-  });
-
-  test("a script whose interpreter is not there", async () => {
-    const vault = await openVault();
-    const file = join(scratch, "no-interpreter");
-    writeFileSync(file, "#!/no/such/interpreter\n");
-    chmodSync(file, 0o755);
-    await endsAs("not_found", vault, whole(), {}, [file]);
   });
 });
