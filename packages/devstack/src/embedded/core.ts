@@ -1,8 +1,9 @@
 // The engine's parts put together, before anybody can speak to it.
 
-import { access, constants } from "node:fs/promises";
+import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
 import type { Slice } from "./addresses.ts";
 import { Containers } from "./containers.ts";
 import { Events } from "./events.ts";
@@ -41,6 +42,14 @@ export interface Shut {
 
 const setprivPath = "/usr/bin/setpriv";
 
+/** The program of util-linux; busybox has one of the same name that can't do this. */
+async function findSetpriv(): Promise<string | undefined> {
+  return promisify(execFile)(setprivPath, ["--help"], { timeout: 5_000 }).then(
+    ({ stdout }) => (stdout.includes("--pdeathsig") ? setprivPath : undefined),
+    () => undefined,
+  );
+}
+
 export async function makeCore(
   options: CoreOptions,
 ): Promise<{ core: Core; shut: Shut }> {
@@ -58,10 +67,7 @@ export async function makeCore(
     monotonic: () => performance.now(),
     onDelivered,
   });
-  const setpriv = await access(setprivPath, constants.X_OK).then(
-    () => setprivPath,
-    () => undefined,
-  );
+  const setpriv = await findSetpriv();
   const parts: Parts = {
     instants,
     hex,

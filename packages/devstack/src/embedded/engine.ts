@@ -3,7 +3,6 @@
 // storms that no Docker here could carry. Read command.ts for what is translated, and README.md for what differs.
 
 import { mkdtemp, rm } from "node:fs/promises";
-import type { Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { takeSlice } from "./addresses.ts";
@@ -14,6 +13,7 @@ import type { Delivered } from "./receivers.ts";
 import { containerRoutes } from "./routes-containers.ts";
 import { storeRoutes } from "./routes-stores.ts";
 import { systemRoutes } from "./routes-system.ts";
+import { folderPrefix, listenAt, sweep } from "./socket.ts";
 
 export type { Delivered } from "./receivers.ts";
 export { receiverImage } from "./images.ts";
@@ -53,7 +53,6 @@ export interface EmbeddedEngine {
   close(): Promise<void>;
 }
 
-const mostSocketPath = 107;
 /** So many are started or removed at once. */
 const batch = 128;
 
@@ -62,11 +61,10 @@ export async function startEmbeddedEngine(
   options: EmbeddedOptions = {},
 ): Promise<EmbeddedEngine> {
   const parent = options.parentDir ?? tmpdir();
-  const dir = await mkdtemp(join(parent, "vaultbuddy-engine-"));
-  const socketPath = options.socketPath ?? join(dir, "docker.sock");
-  if (Buffer.byteLength(socketPath) > mostSocketPath)
-    throw new Error(`the socket's path is longer than ${mostSocketPath} bytes`);
+  await sweep(parent);
   const slice = await takeSlice();
+  const dir = await mkdtemp(join(parent, folderPrefix));
+  const socketPath = options.socketPath ?? join(dir, "docker.sock");
   const closing = new AbortController();
   const { onDelivered = () => undefined } = options;
   const { core, shut } = await makeCore({
@@ -100,10 +98,9 @@ export async function startEmbeddedEngine(
     await shut();
     await slice.release();
     await rm(dir, { recursive: true, force: true });
-    if (options.socketPath !== undefined) await rm(socketPath, { force: true });
   };
   try {
-    await listen(server, socketPath);
+    await listenAt(server, socketPath, dir);
   } catch (error) {
     await close();
     throw error;
@@ -125,11 +122,4 @@ async function inBatches<T, R>(
   for (let at = 0; at < all.length; at += batch)
     done.push(...(await Promise.all(all.slice(at, at + batch).map(work))));
   return done;
-}
-
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(path, resolve);
-  });
 }

@@ -113,7 +113,12 @@ export class Images {
 
   /** An image from a container's files. */
   async commit(
-    from: { readonly dir: string; readonly config: ImageConfig },
+    from: {
+      readonly dir: string;
+      readonly config: ImageConfig;
+      /** Places whose content is not the container's own. */
+      readonly mounted: readonly string[];
+    },
     base: Image,
     name: string,
     changes: readonly string[],
@@ -121,6 +126,8 @@ export class Images {
     const config = applyChanges(from.config, changes);
     const dir = await this.#newFolder();
     await copyRoot(from.dir, dir);
+    for (const target of from.mounted)
+      await rm(join(dir, target), { force: true });
     const { id: parent, size, layers } = base;
     return this.#add({ config, comment: "", parent, size, layers, dir }, name);
   }

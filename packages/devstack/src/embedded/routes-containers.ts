@@ -53,41 +53,41 @@ export function containerRoutes(core: Core): Route[] {
       path: /^\/containers\/create$/,
       answer: (ask) => create(core, ask),
     },
-    one("GET", /^\/containers\/([^/]+)\/json$/, (ask, container) =>
+    one("GET", /^\/containers\/(.+)\/json$/, (ask, container) =>
       ask.reply(200, inspectJson(container)),
     ),
     one(
       "POST",
-      /^\/containers\/([^/]+)\/start$/,
+      /^\/containers\/(.+)\/start$/,
       silent((_, container) => container.start()),
     ),
     one(
       "POST",
-      /^\/containers\/([^/]+)\/stop$/,
+      /^\/containers\/(.+)\/stop$/,
       silent((ask, container) => container.stop(grace(ask))),
     ),
     one(
       "POST",
-      /^\/containers\/([^/]+)\/restart$/,
+      /^\/containers\/(.+)\/restart$/,
       silent((ask, container) => container.restart(grace(ask))),
     ),
     one(
       "POST",
-      /^\/containers\/([^/]+)\/kill$/,
+      /^\/containers\/(.+)\/kill$/,
       silent((ask, container) =>
         container.kill(ask.name, ask.query.get("signal") || "KILL"),
       ),
     ),
     one(
       "DELETE",
-      /^\/containers\/([^/]+)$/,
+      /^\/containers\/(.+)$/,
       silent((ask, container) =>
         core.containers.remove(container, ask.flag("force")),
       ),
     ),
-    one("POST", /^\/containers\/([^/]+)\/wait$/, wait),
-    one("GET", /^\/containers\/([^/]+)\/logs$/, logs),
-    one("PUT", /^\/containers\/([^/]+)\/archive$/, putArchive),
+    one("POST", /^\/containers\/(.+)\/wait$/, wait),
+    one("GET", /^\/containers\/(.+)\/logs$/, logs),
+    one("PUT", /^\/containers\/(.+)\/archive$/, putArchive),
   ];
 }
 

@@ -171,12 +171,12 @@ async function commit({ containers, images }: Core, ask: Ask): Promise<void> {
   const { query } = ask;
   ask.request.resume();
   const container = containers.get(query.get("container") ?? "");
-  const { root, config, image } = container.made;
+  const { root, config, image, mounts } = container.made;
   if (root === undefined)
     throw new ApiFault(400, "a receiver has no files to make an image of");
   const name = nameOf(query.get("repo"), query.get("tag"));
   const made = await images.commit(
-    { dir: root.dir, config },
+    { dir: root.dir, config, mounted: mounts.map(({ target }) => target) },
     image,
     name,
     query.getAll("changes"),

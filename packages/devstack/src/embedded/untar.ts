@@ -120,8 +120,9 @@ async function realFolder(
     const found = await lstat(join(root, at)).catch(() => undefined);
     if (found?.isDirectory() === true) continue;
     if (found?.isSymbolicLink() === true) {
-      const to = posix.join(posix.dirname(at), await readlink(join(root, at)));
-      if (to.startsWith("..") || to.startsWith("/"))
+      const target = await readlink(join(root, at));
+      const to = posix.join(posix.dirname(at), target);
+      if (target.startsWith("/") || to.startsWith(".."))
         throw new ApiFault(400, "the archive's link leads out");
       await realFolder(root, to, links + 1);
       continue;
