@@ -194,7 +194,7 @@ test.each([
 test("sealed: the broker has lost its Vault token", async () => {
   const token = (await stack.admin.ask("POST", "auth/token/create-orphan", {
     policies: ["vaultbuddy-broker"],
-    ttl: "3s",
+    ttl: "8s",
     renewable: false,
   })) as { auth: { client_token: string } };
   const { daemon, url: short } = await stack.startBroker(
@@ -206,11 +206,11 @@ test("sealed: the broker has lost its Vault token", async () => {
   );
   await daemon.line(
     (line) => String(line.fields["msg"]).includes("sealed"),
-    15_000,
+    30_000,
   );
   const { notice } = await looseTask(stack);
   expectCode(await notify(short, notice), "sealed");
-});
+}, 60_000);
 
 test("ledger_unavailable: the ledger's file is taken away", async () => {
   const path = `${stack.folder}/l.db`;
