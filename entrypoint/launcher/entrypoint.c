@@ -47,6 +47,14 @@ static uint64_t change_limit(int what, uint64_t meanwhile) {
   return soft;
 }
 
+/* As the kernel reckons it in bprm_stack_limits(): told to Node because become.c can't go back when it is too much. */
+static uint64_t room_for_strings(void) {
+  struct rlimit stack;
+  uint64_t room = 6 * 1024 * 1024;
+  if (getrlimit(RLIMIT_STACK, &stack) == 0 && stack.rlim_cur / 4 < room) room = stack.rlim_cur / 4;
+  return room > 128 * 1024 ? room : 128 * 1024;
+}
+
 static void note_signals(struct given *given) {
   for (int number = 1; number <= SIGNALS; number++) {
     struct kernel_sigaction action;
@@ -118,7 +126,7 @@ static char *write_number(char *to, int number) {
 }
 
 int main(int argc, char **argv, char **env) {
-  struct given given = {.magic = GIVEN_MAGIC};
+  struct given given = {.magic = GIVEN_MAGIC, .room = room_for_strings()};
   /* Node raises the first to the hard limit anyhow, and the descriptors above need the room. No core: secrets are in it. */
   given.nofile = change_limit(RLIMIT_NOFILE, RLIM_INFINITY);
   given.core = change_limit(RLIMIT_CORE, 0);

@@ -34,6 +34,7 @@ struct given {
   uint32_t envc;
   uint64_t nofile;     /* soft limit; Node raises it */
   uint64_t core;       /* soft limit; 0 while secrets are in Node's memory */
+  uint64_t room;       /* bytes that execve takes for arguments and environment, pointers included */
   uint64_t ignored;    /* bit n-1: signal n is ignored; Node resets these */
   uint64_t blocked;    /* the signal mask */
   uint64_t pending;    /* blocked signals that had come; Node's mask would let them loose */

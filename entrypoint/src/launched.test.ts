@@ -3,10 +3,11 @@ import { openLaunched } from "./launched.ts";
 
 /** A record as launcher/entrypoint.c writes it. */
 function record(args: readonly string[], env: readonly string[]): Buffer {
-  const head = Buffer.alloc(128);
+  const head = Buffer.alloc(136);
   head.write("vaultbuddy-give1", "latin1");
   head.writeUInt32LE(args.length, 16);
   head.writeUInt32LE(env.length, 20);
+  head.writeBigUInt64LE(100_000n, 40);
   const strings = [...args, ...env].map((text) =>
     Buffer.from(`${text}\0`, "latin1"),
   );
@@ -103,6 +104,16 @@ describe("what becomes of the environment", () => {
     ]);
     given?.host.execve("/env", ["env"], { A: "1", B: "secret" });
     expect(plan().env).toEqual(["=x", "nothing", "A=1", "B=secret", "A=2"]);
+  });
+
+  test("more than execve takes is refused before there is no way back", () => {
+    const { given, executed } = open(record(["env"], []));
+    expect(() =>
+      given?.host.execve("/env", ["env"], { LONG: "x".repeat(100_000) }),
+    ).toThrow(expect.objectContaining({ errno: 7 }));
+    expect(executed).toEqual([]);
+    given?.host.execve("/env", ["env"], { LONG: "x".repeat(99_900) });
+    expect(executed).toHaveLength(1);
   });
 
   test("a variable called __proto__ is a variable", () => {

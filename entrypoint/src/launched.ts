@@ -7,7 +7,9 @@ import type { Host } from "./exec.ts";
 const GIVEN_MAGIC = "vaultbuddy-give1";
 const PLAN_MAGIC = "vaultbuddy-plan1";
 /** sizeof(struct given): the strings begin there. */
-const GIVEN_BYTES = 128;
+const GIVEN_BYTES = 136;
+/** offsetof(struct given, room). */
+const ROOM = 40;
 /** sizeof(struct plan). */
 const PLAN_BYTES = 24;
 
@@ -50,7 +52,9 @@ export function openLaunched(
     env: firstOfEach(record.env),
     host: {
       execve: (file, _argv, env) => {
-        io.write(Number(plan), writePlan(skip, file, record.env, env));
+        const strings = [Buffer.from(file), ...mergedEnv(record.env, env)];
+        checkRoom(record, strings);
+        io.write(Number(plan), writePlan(skip, strings));
         io.execve(become, ["become", given, plan]);
       },
       // become.c sets every disposition; until then the default one ends us, where Node's handler would lose the signal.
@@ -64,6 +68,8 @@ export function openLaunched(
 }
 
 interface Aside {
+  /** What execve takes for all strings and the pointers to them, in bytes. */
+  readonly room: bigint;
   readonly args: readonly Buffer[];
   readonly env: readonly Buffer[];
 }
@@ -83,7 +89,11 @@ function readGiven(descriptor: number, io: LauncherIo): Aside | undefined {
   }
   const argc = bytes.readUInt32LE(16);
   const strings = split(bytes.subarray(GIVEN_BYTES));
-  return { args: strings.slice(0, argc), env: strings.slice(argc) };
+  return {
+    room: bytes.readBigUInt64LE(ROOM),
+    args: strings.slice(0, argc),
+    env: strings.slice(argc),
+  };
 }
 
 function split(bytes: Buffer): Buffer[] {
@@ -115,15 +125,13 @@ function parse(entry: Buffer): { name: string; value: string } {
 }
 
 /**
- * The bytes for become.c. What was given and is still to be there keeps its bytes and its place, also where it is not
- * UTF-8, has no name, or comes twice; a new value takes the place of the old; new names follow.
+ * The entries of the command's environment. What was given and is still to be there keeps its bytes and its place, also
+ * where it is not UTF-8, has no name, or comes twice; a new value takes the place of the old; new names follow.
  */
-function writePlan(
-  skip: number,
-  file: string,
+function mergedEnv(
   given: readonly Buffer[],
   env: Readonly<Record<string, string>>,
-): Buffer {
+): Buffer[] {
   const left = new Map(Object.entries(env));
   const before = firstOfEach(given);
   const entries = given.flatMap((entry) => {
@@ -135,16 +143,30 @@ function writePlan(
     }
     return first ? [Buffer.from(`${name}=${wanted}`)] : [];
   });
-  for (const [name, value] of left) {
-    entries.push(Buffer.from(`${name}=${value}`));
+  return [
+    ...entries,
+    ...[...left].map(([name, value]) => Buffer.from(`${name}=${value}`)),
+  ];
+}
+
+/** Fails as execve would, while there is still somebody to revoke the token. */
+function checkRoom({ room, args }: Aside, strings: readonly Buffer[]): void {
+  const pointer = 8;
+  const bytes = [...args, ...strings].reduce(
+    (sum, { length }) => sum + length + 1 + pointer,
+    0,
+  );
+  if (BigInt(bytes) > room) {
+    throw Object.assign(new Error("too large"), { errno: 7, code: "E2BIG" });
   }
+}
+
+/** struct plan: the file to execute, and the entries of its environment. */
+function writePlan(skip: number, strings: readonly Buffer[]): Buffer {
   const head = Buffer.alloc(PLAN_BYTES);
   head.write(PLAN_MAGIC, "latin1");
   head.writeUInt32LE(skip, 16);
-  head.writeUInt32LE(entries.length, 20);
+  head.writeUInt32LE(strings.length - 1, 20);
   const end = Buffer.of(0);
-  return Buffer.concat([
-    head,
-    ...[Buffer.from(file), ...entries].flatMap((bytes) => [bytes, end]),
-  ]);
+  return Buffer.concat([head, ...strings.flatMap((bytes) => [bytes, end])]);
 }
