@@ -52,3 +52,12 @@ export function code({ text }: Source): string {
     .replace(/(^|\s)\/\/.*$/gm, "")
     .replace(/"(?:[^"\\\n]|\\.)*"/g, '""');
 }
+
+/** Every Markdown file. */
+export const documents: readonly string[] = execFileSync(
+  "git",
+  ["ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
+  { cwd: root, encoding: "utf8" },
+)
+  .split("\n")
+  .filter((path) => path !== "" && existsSync(`${root}${path}`));
