@@ -1,7 +1,8 @@
 // ARNs, both ways: how this account and region spell theirs, and what a caller may mean by an identifier. The sentences
 // are those ECS was seen to answer with.
 
-import { AwsError, clusterNotFound, invalidParameter } from "./aws-error.ts";
+import { AwsError } from "../aws/error.ts";
+import { clusterNotFound, invalidParameter } from "./aws-error.ts";
 
 /** Whose resources these are. */
 export interface Place {

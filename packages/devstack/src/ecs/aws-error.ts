@@ -1,18 +1,7 @@
 // The errors ECS answers with. Codes and sentences are AWS's own where they are known from its reference or from what
 // people were answered; the door turns one into JSON for ECS and into XML for EC2.
 
-/** A refusal in AWS's terms. `code` is the exception's name in ECS's JSON. */
-export class AwsError extends Error {
-  override readonly name = "AwsError";
-  readonly code: string;
-  readonly status: number;
-
-  constructor(code: string, message: string, status = 400) {
-    super(message);
-    this.code = code;
-    this.status = status;
-  }
-}
+import { AwsError } from "../aws/error.ts";
 
 /** ECS's word for nearly everything that is wrong with a request. */
 export function invalidParameter(message: string): AwsError {

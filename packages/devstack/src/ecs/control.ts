@@ -9,7 +9,7 @@
 //   GET    /audit[?action=A]                      DELETE /audit
 
 import { createServer, type IncomingMessage, type Server } from "node:http";
-import { AwsError } from "./aws-error.ts";
+import { AwsError } from "../aws/error.ts";
 import { type BucketName, awsRates } from "./bucket.ts";
 import { readFault } from "./fault-input.ts";
 import { readBody } from "./http-body.ts";

@@ -10,7 +10,8 @@ import {
 } from "node:http";
 import { type ActionContext, ec2Actions, ecsActions } from "./actions.ts";
 import type { Audit } from "./audit.ts";
-import { AwsError, throttled } from "./aws-error.ts";
+import { AwsError } from "../aws/error.ts";
+import { throttled } from "./aws-error.ts";
 import type { Buckets } from "./bucket.ts";
 import { type Fault, type FaultPlan } from "./fault-plan.ts";
 import { readBody } from "./http-body.ts";
@@ -25,7 +26,7 @@ import {
   unknownAction,
   xmlReply,
 } from "./protocol.ts";
-import { verifySignature } from "./sigv4.ts";
+import { verifySignature } from "../aws/sigv4.ts";
 import { response as xmlResponse } from "./xml.ts";
 
 export interface DoorOptions {

@@ -1,6 +1,6 @@
 // A planned fault as JSON, for the control port.
 
-import { AwsError } from "./aws-error.ts";
+import { AwsError } from "../aws/error.ts";
 import type { Fault, PlannedFault } from "./fault-plan.ts";
 import type { Input } from "./input.ts";
 

@@ -1,7 +1,8 @@
 // One JSON object of a request, read field by field. AWS passes over members it does not know and null members, and
 // answers SerializationException for a member of the wrong type; so does this.
 
-import { AwsError, invalidParameter } from "./aws-error.ts";
+import { AwsError } from "../aws/error.ts";
+import { invalidParameter } from "./aws-error.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
 

@@ -1,6 +1,7 @@
 // DescribeContainerInstances (ECS) and DescribeInstances (EC2): which machine a task is on, and the machine's address.
 
-import { AwsError, invalidParameter } from "./aws-error.ts";
+import { AwsError } from "../aws/error.ts";
+import { invalidParameter } from "./aws-error.ts";
 import { instanceArnOf } from "./arn.ts";
 import { epochSeconds } from "./clock.ts";
 import { clusterOf } from "./clusters.ts";

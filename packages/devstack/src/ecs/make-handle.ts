@@ -1,7 +1,7 @@
 // The hands-on part of the stand-in: everything of handle.ts that needs no server.
 
 import { Audit } from "./audit.ts";
-import { AwsError } from "./aws-error.ts";
+import { AwsError } from "../aws/error.ts";
 import type { DefinitionLimits } from "./definition-input.ts";
 import { registerTaskDefinition } from "./definitions.ts";
 import { FaultPlan } from "./fault-plan.ts";

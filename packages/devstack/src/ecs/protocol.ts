@@ -1,7 +1,7 @@
 // AWS's two protocols at the door: AWS JSON 1.1 for ECS, the query protocol with XML for EC2. A request becomes an
 // action with its input, an answer or an error becomes status, content type and text.
 
-import { AwsError } from "./aws-error.ts";
+import { AwsError } from "../aws/error.ts";
 import { Input } from "./input.ts";
 import { errorResponse } from "./xml.ts";
 

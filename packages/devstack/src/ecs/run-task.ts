@@ -1,6 +1,7 @@
 // RunTask: a request becomes task records, and each record a run.
 
-import { AwsError, clientException, invalidParameter } from "./aws-error.ts";
+import { AwsError } from "../aws/error.ts";
+import { clientException, invalidParameter } from "./aws-error.ts";
 import { clusterOf } from "./clusters.ts";
 import type { Input, Json } from "./input.ts";
 import { type Asked, newRecord } from "./new-record.ts";

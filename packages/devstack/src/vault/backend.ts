@@ -22,7 +22,14 @@ export interface VaultRequest {
   /** Milliseconds; undefined without the header. */
   readonly wrapTtl: number | undefined;
   readonly remoteAddress: string;
+  /** What another server answered for this request, where its mount asks one. */
+  readonly outside?: Outside | undefined;
 }
+
+/** What another server said, or why nothing came. */
+export type Outside =
+  | { readonly status: number; readonly text: string }
+  | { readonly fault: string };
 
 /** What a handler gets: the request, its path inside the mount and its declared fields. */
 export interface Call {
@@ -97,6 +104,11 @@ export interface Backend {
   /** Paths that need no token. */
   readonly openPaths?: readonly string[];
   renew?(token: Token): Renewal;
+  /** Asks another server what a write's handler will have to know: a handler itself never waits. */
+  readonly outside?: (
+    path: string,
+    data: JsonObject,
+  ) => Promise<Outside | undefined>;
 }
 
 /** Names as Vault's generic pattern allows them, captured under `group`. */

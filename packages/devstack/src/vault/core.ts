@@ -4,9 +4,10 @@
 import { createHash } from "node:crypto";
 import type { Acl } from "./acl.ts";
 import { covers, dispatch, existence } from "./backend.ts";
-import type { Reply, VaultRequest } from "./backend.ts";
+import type { Outside, Reply, VaultRequest } from "./backend.ts";
 import { anyHolds } from "./cidr.ts";
 import { listed, permissionDenied, Refusal, refuse } from "./fault.ts";
+import type { JsonObject } from "./json.ts";
 import { coveredByGlob } from "./lists.ts";
 import { finishLogin } from "./login.ts";
 import { MountTable } from "./mounts.ts";
@@ -67,6 +68,17 @@ export class Core {
 
   aliasAllowed(patterns: readonly string[], alias: string): boolean {
     return patterns.includes(alias) || coveredByGlob(patterns, alias);
+  }
+
+  /** How the path's mount asks another server before the request is served; undefined for nearly every path. */
+  asker(
+    path: string,
+  ): ((data: JsonObject) => Promise<Outside | undefined>) | undefined {
+    const mount = this.mounts.match(path);
+    const { outside } = mount?.backend ?? {};
+    return mount === undefined || outside === undefined
+      ? undefined
+      : (data) => outside(within(mount, path), data);
   }
 
   /** Serves one request; throws a Refusal for everything that ends with an error body. */

@@ -3,7 +3,7 @@
 
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import type { VaultRequest } from "./backend.ts";
+import type { Outside, VaultRequest } from "./backend.ts";
 import { parseSeconds } from "./duration.ts";
 import { Refusal } from "./fault.ts";
 import { parseBool } from "./fields.ts";
@@ -21,6 +21,8 @@ export interface Exchange {
   readonly query: URLSearchParams;
   /** Undefined when the body was larger than Vault reads. */
   readonly text: string | undefined;
+  /** What another server answered for it, where its mount asks one. */
+  readonly outside?: Outside | undefined;
 }
 
 export function splitOnce(text: string, mark: string): [string, string] {

@@ -3,6 +3,7 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Audit, AuditEntry } from "./audit.ts";
+import type { Outside } from "./backend.ts";
 import type { Core } from "./core.ts";
 import { Refusal } from "./fault.ts";
 import type { FaultRule, Faults } from "./faults.ts";
@@ -51,11 +52,10 @@ export async function serve(
     return;
   }
   const text = await readBody(incoming);
-  const done = answer(
-    listener,
-    { incoming, method, path, query: new URLSearchParams(rawQuery), text },
-    rule,
-  );
+  const query = new URLSearchParams(rawQuery);
+  const asked = { incoming, method, path, query, text };
+  const outside = await askOutside(listener, asked);
+  const done = answer(listener, { ...asked, outside }, rule);
   if (rule?.kind === "drop") {
     incoming.socket.destroy();
     return;
@@ -64,6 +64,22 @@ export async function serve(
     send(response, method === "HEAD", done, text === undefined, rule);
   if (rule?.kind === "delay") listener.later(rule.ms, finish);
   else finish();
+}
+
+/** Before the work itself, which is done in one go. What is wrong with the request is for the work to find. */
+async function askOutside(
+  { core, seal }: Listener,
+  exchange: Exchange,
+): Promise<Outside | undefined> {
+  const writes = exchange.method === "POST" || exchange.method === "PUT";
+  const name = exchange.path?.replace(/^\/v1\//, "") ?? "";
+  const ask = writes && !seal.sealed ? core.asker(name) : undefined;
+  if (ask === undefined) return undefined;
+  try {
+    return await ask(readRequest(exchange, name).data ?? {});
+  } catch {
+    return undefined;
+  }
 }
 
 function answer(
@@ -177,7 +193,10 @@ function throughCore(
   name: string,
   notes: Notes,
 ): Rendered {
-  const request = readRequest(exchange, name);
+  const request = {
+    ...readRequest(exchange, name),
+    outside: exchange.outside,
+  };
   const down = seal.refusal(request);
   if (down !== undefined) return down;
   if (request.wrapTtl !== undefined) notes.wrapTtl = request.wrapTtl;

@@ -1,7 +1,8 @@
 // Vault's stand-in, the paths that keep the two tables of mounts, and the one that tells a client what kind of mount
-// answers a path. Only the engines that this stand-in has can be mounted: kv, approle, userpass.
+// answers a path. Only the engines that this stand-in has can be mounted: kv, approle, userpass, aws.
 
 import { approleBackend } from "./approle.ts";
+import { awsBackend } from "./aws.ts";
 import { pattern } from "./backend.ts";
 import type { Backend, Call, Handler, Reply, Route } from "./backend.ts";
 import type { Core } from "./core.ts";
@@ -190,6 +191,7 @@ function engineFor(core: Core, mount: Omit<Mount, "backend">): Backend {
     return approleBackend(core);
   if (mount.table === "auth" && mount.type === "userpass")
     return userpassBackend();
+  if (mount.table === "auth" && mount.type === "aws") return awsBackend();
   throw refuse(`plugin not found in the catalog: ${mount.type}`);
 }
 

@@ -1,7 +1,7 @@
 // AWS's published examples of signature version 4, and each way in which a request may be refused.
 
 import { expect, test } from "vitest";
-import { AwsError } from "./aws-error.ts";
+import { AwsError } from "./error.ts";
 import { type SignedRequest, verifySignature } from "./sigv4.ts";
 
 const keys = {

@@ -1,8 +1,8 @@
 // Verification of AWS Signature Version 4 in the Authorization header ("AWS Signature Version 4 for API requests"): what
-// the SDK signs, computed again with the one key pair this account has.
+// the SDK signs, computed again with the key pair that the request names.
 
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
-import { AwsError } from "./aws-error.ts";
+import { AwsError } from "./error.ts";
 
 /** A request as it was received. */
 export interface SignedRequest {
@@ -18,6 +18,8 @@ export interface SignedRequest {
 export interface Expected {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
+  /** Of temporary credentials only. */
+  readonly sessionToken?: string;
   readonly region: string;
   readonly service: string;
 }
@@ -40,9 +42,10 @@ export function verifySignature(
   }
   const claim = parseAuthorization(header);
   // A pair of long-term keys has no session token: AWS knows no such session either.
+  const session = headerOf(request, "x-amz-security-token");
   if (
     claim.accessKeyId !== expected.accessKeyId ||
-    headerOf(request, "x-amz-security-token") !== undefined
+    session !== expected.sessionToken
   ) {
     throw new AwsError(
       "UnrecognizedClientException",
@@ -58,6 +61,14 @@ export function verifySignature(
       "'Host' and 'X-Amz-Date' must be signed headers in the AWS Signature.",
     );
   }
+  if (
+    session !== undefined &&
+    !claim.signedHeaders.includes("x-amz-security-token")
+  ) {
+    throw mismatch(
+      "'X-Amz-Security-Token' must be a signed header in the AWS Signature.",
+    );
+  }
   const right = signature(request, claim.signedHeaders, time, expected);
   const given = Buffer.from(claim.signature, "hex");
   if (given.length !== right.length || !timingSafeEqual(given, right)) {
@@ -65,6 +76,14 @@ export function verifySignature(
       "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.",
     );
   }
+}
+
+/** The access key id that a request says it is signed with; undefined when it says none. */
+export function claimedKey(request: SignedRequest): string | undefined {
+  const header = headerOf(request, "authorization");
+  return header === undefined
+    ? undefined
+    : parseAuthorization(header).accessKeyId;
 }
 
 interface Claim {
