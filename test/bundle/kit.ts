@@ -96,7 +96,7 @@ export class Kit {
     return this.#name;
   }
 
-  image(kind: Kind): string {
+  image(kind: Kind | "layered"): string {
     return `${this.#name}/${kind}`;
   }
 

@@ -1,8 +1,9 @@
-// The bundle with a delivery, by the task definition that docs/any-image.md shows: a container that ends fills a volume,
-// and in front of an image that holds one static program the entrypoint receives the secrets and leaves no trace. The
-// probe's output differs from that of the same task without the entrypoint by the secrets only.
+// What docs/any-image.md shows, run as it stands there with names of this machine. The task definition gets a real
+// delivery: a container that ends fills a volume, and in front of any image the entrypoint receives the secrets and
+// leaves no trace. The probe's output differs from that of the same task without the entrypoint by the secrets only.
 
-import { readFile } from "node:fs/promises";
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import {
   RegisterTaskDefinitionCommand,
   RunTaskCommand,
@@ -18,17 +19,19 @@ import {
   Stack,
 } from "@vaultbuddy/devstack";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { has, must, run, words } from "./bundle/docker.ts";
+import type { Ran } from "./bundle/docker.ts";
 import { Kit, madeKinds, noBundle } from "./bundle/kit.ts";
 import type { Kind } from "./bundle/roots.ts";
 
-/** The task definition of the documentation. */
-async function documented(): Promise<RegisterTaskDefinitionCommandInput> {
+/** The first block of a language in the documentation. */
+async function documented(language: string): Promise<string> {
   const text = await readFile(
     new URL("../docs/any-image.md", import.meta.url),
     "utf8",
   );
-  const [, json = ""] = /```json\n([\s\S]*?)```/.exec(text) ?? [];
-  return JSON.parse(json) as RegisterTaskDefinitionCommandInput;
+  const block = new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(text);
+  return block?.[1] ?? "";
 }
 
 /** Lines of the probe without what differs from task to task. */
@@ -40,7 +43,7 @@ function lines(output: string): string[] {
     .split("\n");
 }
 
-describe.skipIf(noBundle)("with a delivery", () => {
+describe.skipIf(noBundle)("the documentation", () => {
   let kit: Kit;
   let stack: Stack;
   beforeAll(async () => {
@@ -59,7 +62,9 @@ describe.skipIf(noBundle)("with a delivery", () => {
     kind: Kind,
     change: (app: ContainerDefinition) => ContainerDefinition,
   ): Promise<string[]> {
-    const { family: _, ...definition } = await documented();
+    const { family: _, ...definition } = JSON.parse(
+      await documented("json"),
+    ) as RegisterTaskDefinitionCommandInput;
     const [installer, app] = definition.containerDefinitions ?? [];
     const valueFrom = `arn:aws:secretsmanager:${stack.aws.region}:${stack.aws.account}:secret:bundle-key`;
     stack.aws.secrets.set(valueFrom, stack.familyKey(sampleFamily));
@@ -94,7 +99,7 @@ describe.skipIf(noBundle)("with a delivery", () => {
   }
 
   test.each(madeKinds)(
-    "in front of a %s image the secrets are the only difference",
+    "the task definition: in front of a %s image the secrets are the only difference",
     async (kind) => {
       const behind = await runTask(kind, (app) => app);
       const direct = await runTask(
@@ -109,6 +114,61 @@ describe.skipIf(noBundle)("with a delivery", () => {
       ];
       expect(behind.toSorted()).toEqual(expected.toSorted());
       expect(direct.some((line) => line.includes("WIS_HMAC_KEY="))).toBe(true);
+    },
+    60_000,
+  );
+
+  /** The command of the examples, as the probe prints it. */
+  const asGiven = /^argument ".*"\nargument "--port"\nargument "8080"\n/;
+
+  test("the folder as a layer of the image", async () => {
+    const context = join(kit.out, "context");
+    await mkdir(context);
+    await cp(kit.programs.probe, join(context, "server"));
+    await writeFile(
+      join(context, "Dockerfile"),
+      (await documented("dockerfile"))
+        .replace(/^FROM .* AS/, `FROM ${kit.carrier} AS`)
+        .replace("debian:12-slim", kit.image("busybox")),
+    );
+    const image = kit.image("layered");
+    await must("docker", ["build", "-q", "-t", image, context]);
+    const ran = await run(
+      "docker",
+      words(`run --rm --user 99 --read-only -e WIS_MODE=off ${image}`),
+    );
+    expect(ran.code, ran.stderr).toBe(0);
+    expect(ran.stdout).toMatch(asGiven);
+  });
+
+  test.skipIf(!has("docker-compose"))(
+    "the services of Compose",
+    async () => {
+      const folder = join(kit.out, kit.volume);
+      await mkdir(folder);
+      const file = join(folder, "docker-compose.yml");
+      await writeFile(
+        file,
+        (await documented("yaml"))
+          .replace("image: vaultbuddy-entrypoint", `image: ${kit.carrier}`)
+          .replace("image: web", `image: ${kit.image("scratch")}`)
+          .replace("/app/server", "/probe"),
+      );
+      const compose = (...args: string[]): Promise<Ran> =>
+        run("docker-compose", ["-f", file, ...args]);
+      try {
+        const up = await compose("up", "--no-color");
+        expect(up.code, up.stderr).toBe(0);
+        const logs = await compose(
+          "logs",
+          "--no-color",
+          "--no-log-prefix",
+          "web",
+        );
+        expect(logs.stdout).toMatch(/argument "--port"\nargument "8080"\n/);
+      } finally {
+        await compose("down", "-v");
+      }
     },
     60_000,
   );
