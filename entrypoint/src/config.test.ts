@@ -120,7 +120,7 @@ test.each([
 
 test("the key comes from exactly one place, and a file that cannot be read is named by its variable only", () => {
   const { WIS_HMAC_KEY: _, ...rest } = least;
-  expect(faultsOf(rest)).toContain("WIS_HMAC_KEY_FILE or WIS_HMAC_KEY");
+  expect(faultsOf(rest)).toContain("one of them is required");
   const file = { ...rest, WIS_HMAC_KEY_FILE: "/run/secrets/key" };
   expect(faultsOf({ ...file, WIS_HMAC_KEY: KEY })).toContain("only one");
   expect(faultsOf(file)).toContain(
@@ -128,6 +128,53 @@ test("the key comes from exactly one place, and a file that cannot be read is na
   );
   expect(faultsOf(file, () => "no key!")).toContain("base64url");
   expect(read(file, () => `${KEY}\n`)).toEqual(read(least));
+});
+
+const PUBLIC =
+  '{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}';
+
+test("a public key stands for an HMAC key: strays are sent away, and the delivery may name Vault", () => {
+  const { WIS_HMAC_KEY: _, VAULT_ADDR: address, ...rest } = least;
+  const env = { ...rest, WIS_PUBLIC_KEY: PUBLIC };
+  const settings = read(env);
+  expect(settings).toMatchObject({
+    config: {
+      stray: "reject",
+      proof: { kind: "ed25519", publicKey: { length: 32 } },
+    },
+  });
+  expect(settings).not.toHaveProperty("config.vault");
+  expect(read({ ...env, VAULT_ADDR: address })).toMatchObject({
+    config: { vault: { addr: "https://vault" } },
+  });
+  expect(read({ ...env, WIS_STRAY: "exit" })).toMatchObject({
+    config: { stray: "exit" },
+  });
+  const file = { ...rest, WIS_PUBLIC_KEY_FILE: "/etc/broker.pub" };
+  expect(read(file, () => PUBLIC)).toEqual(settings);
+  expect(faultsOf(file)).toContain("WIS_PUBLIC_KEY_FILE: the file cannot");
+  expect(faultsOf(file, () => KEY)).toContain("Ed25519 public key");
+});
+
+test("a container holds exactly one key, and never the private half of a pair", () => {
+  for (const second of [
+    { WIS_PUBLIC_KEY: PUBLIC },
+    { WIS_PUBLIC_KEY: "unreadable" },
+    { WIS_PUBLIC_KEY_FILE: "/etc/broker.pub" },
+    { WIS_HMAC_KEY_FILE: "/run/secrets/key" },
+  ]) {
+    expect(faultsOf({ ...least, ...second }, () => PUBLIC)).toContain(
+      `WIS_HMAC_KEY and ${Object.keys(second)[0]}: only one of them may be set`,
+    );
+  }
+  const { WIS_HMAC_KEY: _, ...rest } = least;
+  const secret = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
+  const message = faultsOf({
+    ...rest,
+    WIS_PUBLIC_KEY: PUBLIC.replace("}", `,"d":"${secret}"}`),
+  });
+  expect(message).toMatch(/1 fault\(s\): WIS_PUBLIC_KEY: .*private key/);
+  expect(message).not.toContain(secret);
 });
 
 test("who it is has to be known or to be asked", () => {

@@ -1,6 +1,6 @@
 // What the entrypoint is to do, read whole before anything happens: every fault is told in one go.
 
-import { parseKey } from "@vaultbuddy/common";
+import { parseKey, parsePublicKey } from "@vaultbuddy/common";
 import type { ListenAddress, SecretBytes } from "@vaultbuddy/common";
 import { Failure, systemCode } from "./exit.ts";
 import type { LogLevel } from "./log.ts";
@@ -23,6 +23,12 @@ export interface KnownSelf {
   readonly containerId?: string;
 }
 
+/** By what this container and the broker know each other. */
+export type Proof =
+  | { readonly kind: "hmac"; readonly key: SecretBytes }
+  /** The 32 bytes of an Ed25519 public key. */
+  | { readonly kind: "ed25519"; readonly publicKey: Uint8Array };
+
 /** The settings once read. */
 export interface Config {
   readonly listen: ListenAddress;
@@ -30,15 +36,15 @@ export interface Config {
   readonly timeout: number;
   readonly stray: "exit" | "reject";
   readonly allowFrom?: readonly Network[];
-  readonly hmacKey: SecretBytes;
+  readonly proof: Proof;
   readonly plaintext: boolean;
   readonly self: KnownSelf;
   /** Where the task metadata endpoint v4 is; absent outside ECS. */
   readonly metadata?: string;
   readonly secrets: readonly string[];
-  /** Absent with WIS_VAULT=signed. */
+  /** Absent where the delivery is to name it: with WIS_VAULT=signed, and with a public key when none is given. */
   readonly vault?: VaultTarget;
-  /** With WIS_VAULT=signed and VAULT_CACERT: the CAs for a delivery that names none. */
+  /** VAULT_CACERT where there is no `vault`: the CAs for a delivery that names none. */
   readonly fallbackCa?: string;
 }
 
@@ -81,14 +87,16 @@ function readVaultMode(
   readFile: ReadFile,
 ): Settings | undefined {
   const { listen, timeout } = values;
-  const hmacKey = readHmacKey(values, faults, readFile);
+  const proof = readProof(values, faults, readFile);
   const ca = readCa(values, faults, readFile);
   const plaintext = values.plaintext === "allow";
   // What was given and cannot be read is told already: it is not missing as well.
   const missing = (value: unknown, name: string): boolean =>
     value === undefined &&
     !faults.some((fault) => fault.startsWith(`${name}:`));
-  if (values.vault === undefined && missing(values.vaultAddr, "VAULT_ADDR")) {
+  // Who holds a family's key can sign a delivery, and could name a Vault of his own. Of a pair only the broker can.
+  const named = values.vault === "signed" || proof?.kind === "ed25519";
+  if (!named && missing(values.vaultAddr, "VAULT_ADDR")) {
     faults.push(
       "VAULT_ADDR: is required (or WIS_VAULT=signed, to take the address that the delivery names)",
     );
@@ -102,7 +110,7 @@ function readVaultMode(
       "WIS_TASK_ARN and WIS_CONTAINER_NAME: are required where ECS_CONTAINER_METADATA_URI_V4 is not set",
     );
   }
-  if (hmacKey === undefined || listen === undefined || timeout === undefined) {
+  if (proof === undefined || listen === undefined || timeout === undefined) {
     return undefined;
   }
   const vault: VaultTarget | undefined =
@@ -116,9 +124,11 @@ function readVaultMode(
   const config: Config = {
     listen,
     timeout,
-    stray: values.stray ?? (plaintext ? "reject" : "exit"),
+    // Under the family's key only its holders get as far as a request.
+    stray:
+      values.stray ?? (plaintext || proof.kind !== "hmac" ? "reject" : "exit"),
     ...given("allowFrom", values.allowFrom),
-    hmacKey,
+    proof,
     plaintext,
     self: {
       ...given("taskArn", values.taskArn),
@@ -133,27 +143,51 @@ function readVaultMode(
   return { mode: "vault", logLevel, config: Object.freeze(config) };
 }
 
-function readHmacKey(
+const KEYS = {
+  hmacKey: "WIS_HMAC_KEY",
+  hmacKeyFile: "WIS_HMAC_KEY_FILE",
+  publicKey: "WIS_PUBLIC_KEY",
+  publicKeyFile: "WIS_PUBLIC_KEY_FILE",
+} as const;
+
+/** Exactly one key in exactly one place: two would leave it to the sender which of them counts. */
+function readProof(
   values: Values,
   faults: string[],
   readFile: ReadFile,
-): SecretBytes | undefined {
-  const { hmacKey, hmacKeyFile } = values;
-  if (hmacKeyFile === undefined) {
-    const faulty = faults.some((fault) => fault.startsWith("WIS_HMAC_KEY:"));
-    if (hmacKey === undefined && !faulty) {
-      faults.push(
-        "WIS_HMAC_KEY_FILE or WIS_HMAC_KEY: is required (vaultbuddy-broker keys derive prints it)",
-      );
-    }
-    return hmacKey;
-  }
-  if (hmacKey !== undefined) {
+): Proof | undefined {
+  const names = Object.entries(KEYS);
+  const given = names.filter(([name]) => Object.hasOwn(values, name));
+  const faulty = names.filter(([, env]) =>
+    faults.some((fault) => fault.startsWith(`${env}:`)),
+  );
+  if (given.length + faulty.length !== 1) {
     faults.push(
-      "WIS_HMAC_KEY and WIS_HMAC_KEY_FILE: only one of them may be set",
+      given.length + faulty.length === 0
+        ? "WIS_HMAC_KEY_FILE, WIS_HMAC_KEY, WIS_PUBLIC_KEY_FILE or WIS_PUBLIC_KEY: one of them is required (vaultbuddy-broker keys derive and keys public make them)"
+        : `${[...given, ...faulty].map(([, env]) => env).join(" and ")}: only one of them may be set`,
     );
+    return undefined;
   }
-  return readFrom("WIS_HMAC_KEY_FILE", hmacKeyFile, faults, readFile, parseKey);
+  const { hmacKeyFile, publicKeyFile } = values;
+  const key =
+    hmacKeyFile === undefined
+      ? values.hmacKey
+      : readFrom(KEYS.hmacKeyFile, hmacKeyFile, faults, readFile, parseKey);
+  const publicKey =
+    publicKeyFile === undefined
+      ? values.publicKey
+      : readFrom(
+          KEYS.publicKeyFile,
+          publicKeyFile,
+          faults,
+          readFile,
+          parsePublicKey,
+        );
+  if (key !== undefined) {
+    return { kind: "hmac", key };
+  }
+  return publicKey && { kind: "ed25519", publicKey };
 }
 
 function readCa(

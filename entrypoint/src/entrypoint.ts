@@ -1,8 +1,9 @@
 // The flow, to be read first: listen → verify → unwrap → receipt → renew and read → become the command. Whatever goes
 // wrong after the token was opened ends that token: nobody else would.
 
-import { familyKey, Refusal } from "@vaultbuddy/common";
+import { Refusal } from "@vaultbuddy/common";
 import type { Clock, DeliveryCode } from "@vaultbuddy/common";
+import { openDoorway } from "./channel.ts";
 import type { Config, VaultTarget } from "./config.ts";
 import { appEnvironment } from "./environ.ts";
 import { becomeCommand } from "./exec.ts";
@@ -53,7 +54,7 @@ export async function runEntrypoint(
       patience.signal,
     );
     const seconds = (): number => clock.now() / 1000;
-    const key = familyKey(config.hmacKey);
+    const { key, channel, certificate } = openDoorway(config);
     const { vault, fallbackCa } = config;
     reception = new Reception({
       key,
@@ -66,6 +67,7 @@ export async function runEntrypoint(
           now: seconds(),
           ...(vault === undefined ? {} : { vault }),
           ...(fallbackCa === undefined ? {} : { fallbackCa }),
+          ...(certificate === undefined ? {} : { certificate }),
         }),
       unwrap: async (verified) => {
         const used = vaults.open(verified.vault);
@@ -73,13 +75,7 @@ export async function runEntrypoint(
         return unwrap(verified, used, seconds, log, patience.signal);
       },
     });
-    serve(
-      door,
-      config.plaintext ? { kind: "plain" } : { kind: "psk", key },
-      reception.handle,
-      clock,
-      log,
-    );
+    serve(door, channel, reception.handle, clock, log);
     vaults.warm();
     const over = failWhenOver(patience, reception, self);
     const accepted = await Promise.race([reception.taken, over]);

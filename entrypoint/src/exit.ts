@@ -54,12 +54,12 @@ export const exits = {
   bad_signature: {
     code: 226,
     advice:
-      "give container and broker the same key: WIS_HMAC_KEY must be derived from the broker's master for this family",
+      "give container and broker the same key: WIS_HMAC_KEY must be derived from the broker's master for this family, WIS_PUBLIC_KEY be of one of its signing keys",
   },
   not_for_me: {
     code: 227,
     advice:
-      "see the broker's log: it took this container for another, or WIS_TASK_ARN, WIS_CONTAINER_NAME or WIS_CONTAINER_ID is wrong",
+      "see the broker's log: it took this container for another, or WIS_TASK_ARN, WIS_CONTAINER_NAME or WIS_CONTAINER_ID is wrong; if tls is named, somebody reads the deliveries on their way",
   },
   expired: {
     code: 228,

@@ -16,7 +16,7 @@ export class Door {
   readonly #server: Server;
   readonly #allowed: BlockList | undefined;
   readonly #log: Log;
-  /** Connections in the order they came; true once the other side proved itself, or needs no proof. */
+  /** Connections in the order they came; true once the other side proved itself or is being answered. */
   readonly #sockets = new Map<Socket, boolean>();
   #serve: ((socket: Socket) => void) | undefined;
 

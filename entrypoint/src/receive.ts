@@ -8,13 +8,13 @@ import {
   PROBLEM_TYPE,
   Refusal,
 } from "@vaultbuddy/common";
-import type { Delivery, DeliveryCode, FamilyKey } from "@vaultbuddy/common";
+import type { Delivery, DeliveryCode, VerifyWith } from "@vaultbuddy/common";
 import { Failure, systemCode } from "./exit.ts";
 import type { Log } from "./log.ts";
 import type { Patience } from "./patience.ts";
 import type { Handle, Reply } from "./serve.ts";
 import type { Token } from "./unwrap.ts";
-import { openDelivery } from "./verify.ts";
+import { Intercepted, openDelivery } from "./verify.ts";
 import type { Verified } from "./verify.ts";
 
 /** What a verified delivery leaves until the command runs, in milliseconds. */
@@ -28,7 +28,7 @@ export interface Accepted {
 
 /** What receiving needs of the steps after it. */
 export interface ReceiveDeps {
-  readonly key: FamilyKey;
+  readonly key: VerifyWith;
   readonly stray: "exit" | "reject";
   readonly patience: Pick<Patience, "grant" | "giveBack">;
   readonly log: Log;
@@ -195,7 +195,8 @@ export class Reception {
   #refuse(refusal: Refusal<DeliveryCode>): Reply {
     const { code, message } = refusal;
     const { level } = deliveryCodes[code];
-    this.#deps.log[level === "fatal" ? "error" : level](
+    const alarming = level === "fatal" || refusal instanceof Intercepted;
+    this.#deps.log[level === "fatal" || alarming ? "error" : level](
       "a request was refused",
       { code, why: message },
     );
@@ -208,7 +209,7 @@ export class Reception {
       code !== "already_unwrapped";
     if (this.#accepted === undefined) {
       this.#last = code;
-      if (level === "fatal") {
+      if (alarming) {
         this.#alarm = refusal;
       }
     }

@@ -1,9 +1,11 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import type { Socket } from "node:net";
-import { Refusal } from "@vaultbuddy/common";
+import { connect as connectTls } from "node:tls";
+import { certificateHash, Refusal } from "@vaultbuddy/common";
 import { ManualClock } from "@vaultbuddy/common/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { makeIdentity } from "./certificate.ts";
 import { Door, MOST_SOCKETS } from "./listen.ts";
 import { serve } from "./serve.ts";
 import type { Reply } from "./serve.ts";
@@ -17,27 +19,32 @@ let port: number;
 let asked: (string | Refusal<never>)[];
 let outcomes: string[];
 let reply: Partial<Reply>;
+let waitFor: Promise<void>;
+
+const fine = (changes: Partial<Reply>): Reply => ({
+  status: 200,
+  type: "application/json",
+  body: "{}",
+  keepOpen: false,
+  last: false,
+  sent: (how) => outcomes.push(how),
+  ...changes,
+});
+const settle = () => new Promise((resolve) => setImmediate(resolve));
 
 beforeEach(async () => {
   clock = new ManualClock();
   asked = [];
   outcomes = [];
   reply = {};
+  waitFor = Promise.resolve();
   door = new Door(undefined, new FakeLog());
   serve(
     door,
     { kind: "plain" },
     (got) => {
       asked.push(Buffer.isBuffer(got) ? got.toString() : got.message);
-      return Promise.resolve({
-        status: 200,
-        type: "application/json",
-        body: "{}",
-        keepOpen: false,
-        last: false,
-        sent: (how) => outcomes.push(how),
-        ...reply,
-      });
+      return waitFor.then(() => fine(reply));
     },
     clock,
     new FakeLog(),
@@ -163,13 +170,52 @@ test("a chunked body counts like any other, and one over 16 KiB is refused", asy
   expect(asked).toEqual(["ab", "the body is larger than 16384 bytes"]);
 });
 
-test("the ninth connection takes no place from one that is spoken on", async () => {
-  const standing = await Promise.all(
-    Array.from({ length: MOST_SOCKETS }, dial),
-  );
+test("where nobody proves himself the ninth connection takes the place of the oldest that is not being answered", async () => {
+  const gate = Promise.withResolvers<void>();
+  waitFor = gate.promise;
+  const standing: Socket[] = [];
+  for (let count = 0; count < MOST_SOCKETS; count += 1) {
+    standing.push(await dial());
+  }
+  const [first, second, third] = standing;
+  if (first === undefined || second === undefined || third === undefined) {
+    throw new Error("nobody stands");
+  }
+  first.write(`${HEAD}content-length: 0\r\n\r\n`);
+  while (asked.length === 0) {
+    await settle();
+  }
   const ninth = await dial();
-  await once(ninth.resume(), "close");
-  const [one] = standing;
-  one?.write(`${HEAD}content-length: 0\r\n\r\n`);
-  expect(await once(one ?? ninth, "data")).toHaveLength(1);
+  await once(second.resume(), "close");
+  gate.resolve();
+  expect(await once(first, "data")).toHaveLength(1);
+  ninth.write(`${HEAD}content-length: 0\r\n\r\n`);
+  expect(await once(ninth, "data")).toHaveLength(1);
+  expect(third.destroyed).toBe(false);
+});
+
+test("a channel under a certificate of its own is TLS 1.3 and shows that certificate", async () => {
+  const identity = makeIdentity();
+  const other = new Door(undefined, new FakeLog());
+  serve(
+    other,
+    { kind: "certificate", identity },
+    () => Promise.resolve(fine({ type: "text/plain", body: "heard" })),
+    clock,
+    new FakeLog(),
+  );
+  const at = await other.listen({ host: "127.0.0.1", port: 0 });
+  const socket = connectTls({
+    host: "127.0.0.1",
+    port: at,
+    rejectUnauthorized: false,
+  });
+  await once(socket, "secureConnect");
+  expect(socket.getProtocol()).toBe("TLSv1.3");
+  expect(certificateHash(socket.getPeerCertificate().raw)).toBe(identity.hash);
+  socket.write(`${HEAD}content-length: 0\r\n\r\n`);
+  const [answer] = (await once(socket, "data")) as [Buffer];
+  expect(answer.toString()).toContain("heard");
+  socket.destroy();
+  other.close();
 });

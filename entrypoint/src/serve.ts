@@ -1,5 +1,6 @@
-// What is spoken at the door: HTTP/1.1, inside TLS 1.3 keyed with the family's key unless plain text was allowed. Bytes
-// become one whole request or nothing here; whether the request is a delivery is receive.ts's concern.
+// What is spoken at the door: HTTP/1.1, inside TLS 1.3 keyed with the family's key or under a certificate of its own,
+// unless plain text was allowed. Bytes become one whole request or nothing here; whether the request is a delivery is
+// receive.ts's concern.
 
 import { createServer as createHttpServer, STATUS_CODES } from "node:http";
 import type {
@@ -10,6 +11,7 @@ import type {
   ServerResponse,
 } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
+import type { ServerOptions as SecureServerOptions } from "node:https";
 import type { Socket } from "node:net";
 import {
   DELIVERY_BYTES,
@@ -18,6 +20,7 @@ import {
   Refusal,
 } from "@vaultbuddy/common";
 import type { DeliveryCode, FamilyKey } from "@vaultbuddy/common";
+import type { Identity } from "./certificate.ts";
 import { systemCode } from "./exit.ts";
 import { closed, Guard, REQUEST_TIME } from "./guard.ts";
 import type { Ticking } from "./guard.ts";
@@ -46,6 +49,7 @@ export type Handle = (asked: Buffer | Refusal<DeliveryCode>) => Promise<Reply>;
 /** How the channel is protected. */
 export type Channel =
   | { readonly kind: "psk"; readonly key: FamilyKey }
+  | { readonly kind: "certificate"; readonly identity: Identity }
   | { readonly kind: "plain" };
 
 /** Speaks on a door's connections until the door closes. */
@@ -60,17 +64,24 @@ export function serve(
   const answer: RequestListener = (request, response) => {
     const guard = guards.get(request.socket);
     guard?.begin();
-    void answerOne(request, response, handle, clock, guard);
+    const judged: Handle = (asked) => {
+      // Whoever has sent a whole request is being answered; where there is no proof, nobody else counts for more.
+      door.prove(request.socket);
+      return handle(asked);
+    };
+    void answerOne(request, response, judged, clock, guard);
   };
   const server =
-    channel.kind === "psk"
-      ? secureServer(channel.key, log)
-      : createHttpServer(HTTP);
+    channel.kind === "plain"
+      ? createHttpServer(HTTP)
+      : secureServer(channel, log);
   server.on(
-    channel.kind === "psk" ? "secureConnection" : "connection",
+    channel.kind === "plain" ? "connection" : "secureConnection",
     (socket: Socket) => {
       log.debug("a channel stands", { from: socket.remoteAddress });
-      door.prove(socket);
+      if (channel.kind === "psk") {
+        door.prove(socket);
+      }
       guards.set(socket, new Guard(socket, clock));
     },
   );
@@ -111,22 +122,33 @@ const HTTP: ServerOptions = {
   keepAliveTimeout: 0,
 };
 
-function secureServer(key: FamilyKey, log: Log): Server {
-  const psk = derivePsk(key.key).expose();
+function secureServer(
+  channel: Exclude<Channel, { kind: "plain" }>,
+  log: Log,
+): Server {
   const server = createHttpsServer({
     ...HTTP,
-    // Neither side has a certificate: who does not hold the family's key cannot finish the handshake.
-    ciphers: "PSK",
     minVersion: "TLSv1.3",
     ecdhCurve: "X25519:P-256",
     handshakeTimeout: REQUEST_TIME,
-    pskCallback: (_socket, identity) => (identity === key.kid ? psk : null),
+    ...(channel.kind === "psk"
+      ? keyed(channel.key)
+      : { key: channel.identity.key, cert: channel.identity.cert }),
   });
   server.on("tlsClientError", (error, socket) => {
     log.debug("a handshake failed", { why: systemCode(error) });
     socket.destroy();
   });
   return server;
+}
+
+/** Neither side has a certificate: who does not hold the family's key cannot finish the handshake. */
+function keyed(key: FamilyKey): SecureServerOptions {
+  const psk = derivePsk(key.key).expose();
+  return {
+    ciphers: "PSK",
+    pskCallback: (_socket, identity) => (identity === key.kid ? psk : null),
+  };
 }
 
 async function answerOne(

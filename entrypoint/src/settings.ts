@@ -10,6 +10,7 @@ import {
   listOf,
   normaliseVaultAddr,
   parseKey,
+  parsePublicKey,
   parseTaskArn,
   plainText,
   ShapeError,
@@ -52,7 +53,7 @@ export const settings = {
   stray: {
     env: "WIS_STRAY",
     describe:
-      "what any other request does: exit ends the container, reject answers and keeps waiting (default: exit, with WIS_PLAINTEXT=allow reject)",
+      "what any other request does: exit ends the container, reject answers and keeps waiting (default: exit; reject with a public key or WIS_PLAINTEXT=allow)",
     parse: word(["exit", "reject"]),
   },
   allowFrom: {
@@ -69,6 +70,17 @@ export const settings = {
   },
   hmacKeyFile: {
     env: "WIS_HMAC_KEY_FILE",
+    describe: "a file that holds it",
+    parse: plainText,
+  },
+  publicKey: {
+    env: "WIS_PUBLIC_KEY",
+    describe:
+      "instead of an HMAC key: the broker's Ed25519 public key, JWK or PEM (vaultbuddy-broker keys public); nothing secret",
+    parse: parsePublicKey,
+  },
+  publicKeyFile: {
+    env: "WIS_PUBLIC_KEY_FILE",
     describe: "a file that holds it",
     parse: plainText,
   },
@@ -121,7 +133,7 @@ export const settings = {
   vaultAddr: {
     env: "VAULT_ADDR",
     describe:
-      "address of Vault; the delivery's must be equal (required without WIS_VAULT=signed)",
+      "address of Vault; the delivery's must be equal (required with an HMAC key, unless WIS_VAULT=signed)",
     parse: (value: string) => normaliseVaultAddr(value),
   },
   vaultCacert: {

@@ -7,7 +7,7 @@ import {
 } from "@vaultbuddy/common";
 import { expect, test } from "vitest";
 import { IAT, someDelivery, TASK } from "./testing.ts";
-import { judge, openDelivery } from "./verify.ts";
+import { Intercepted, judge, openDelivery } from "./verify.ts";
 import type { Yardstick } from "./verify.ts";
 
 const key = familyKey(parseKey("PPdRfsVlbj5U9fa46RKkketChkYaZ1HsDQnA8dA1ZeQ"));
@@ -74,6 +74,19 @@ test("a Docker id that the container does not know is not compared", () => {
   expect(judge(someDelivery(), { ...by, self }).delivery).toEqual(
     someDelivery(),
   );
+});
+
+test("a delivery names the certificate of the channel it comes by, and none where there is none", () => {
+  const [own, other] = ["A".repeat(43), "B".repeat(43)];
+  const bound = { ...by, certificate: own };
+  expect(judge(someDelivery({ tls: own }), bound).delivery.tls).toBe(own);
+  expect(() => judge(someDelivery(), bound)).toThrow(refused("bad_delivery"));
+  expect(() => judge(someDelivery({ tls: own }), by)).toThrow(
+    refused("bad_delivery"),
+  );
+  const intercepted = () => judge(someDelivery({ tls: other }), bound);
+  expect(intercepted).toThrow(refused("not_for_me"));
+  expect(intercepted).toThrow(Intercepted);
 });
 
 test("the container's own Vault is used, CA and namespace too, when the address is equal", () => {

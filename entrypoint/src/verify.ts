@@ -13,7 +13,7 @@ import type {
   Audience,
   Delivery,
   DeliveryCode,
-  FamilyKey,
+  VerifyWith,
 } from "@vaultbuddy/common";
 import type { VaultTarget } from "./config.ts";
 
@@ -36,18 +36,20 @@ export interface Yardstick {
   /** The Vault this container was told of; absent when the delivery is to name it. */
   readonly vault?: VaultTarget;
   readonly fallbackCa?: string;
+  /** The hash of the certificate that this container shows; absent where its channel has none. */
+  readonly certificate?: string;
   /** Seconds since 1970. */
   readonly now: number;
 }
 
 /** Reads a delivery whose signature is good. Throws `bad_delivery` or `bad_signature`. */
-export function openDelivery(bytes: Uint8Array, key: FamilyKey): Delivery {
+export function openDelivery(bytes: Uint8Array, key: VerifyWith): Delivery {
   return shaped(() => {
     const payload = verifyJws(bytes, key);
     if (payload === undefined) {
       throw new Refusal<DeliveryCode>(
         "bad_signature",
-        "no signature is by the key of this container's family",
+        "no signature is by a key that this container trusts",
       );
     }
     return parseDelivery(payload);
@@ -74,14 +76,40 @@ export function judge(delivery: Delivery, by: Yardstick): Verified {
       `by this container's clock the delivery is not valid now (${CLOCK_SKEW} s are allowed for)`,
     );
   }
-  if (delivery.tls !== undefined) {
+  refuseOtherChannel(delivery.tls, by.certificate);
+  const vault = shaped(() => chooseVault(delivery, by));
+  return { delivery, vault } as Verified;
+}
+
+/**
+ * The broker signed what it wanted to say into a channel that ends at another certificate than ours. Only the broker can
+ * sign, so somebody stands between the two and has read the delivery.
+ */
+export class Intercepted extends Refusal<"not_for_me"> {}
+
+/** Where there is no certificate a delivery must name none, and where there is one it must name this one. */
+function refuseOtherChannel(
+  named: string | undefined,
+  own: string | undefined,
+): void {
+  if (own === undefined && named !== undefined) {
     throw new Refusal<DeliveryCode>(
       "bad_delivery",
       "tls: names a certificate, and this channel has none",
     );
   }
-  const vault = shaped(() => chooseVault(delivery, by));
-  return { delivery, vault } as Verified;
+  if (own !== undefined && named === undefined) {
+    throw new Refusal<DeliveryCode>(
+      "bad_delivery",
+      "tls: is required on a channel with a certificate",
+    );
+  }
+  if (named !== own) {
+    throw new Intercepted(
+      "not_for_me",
+      "tls is not this container's certificate: somebody stands between the broker and this container",
+    );
+  }
 }
 
 function chooseVault(delivery: Delivery, by: Yardstick): VaultTarget {

@@ -11,18 +11,23 @@ import type { RequestOptions } from "node:https";
 import { connect, createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
+import { connect as connectTls } from "node:tls";
+import type { ConnectionOptions } from "node:tls";
 import { join } from "node:path";
 import {
   accessorHash,
+  certificateHash,
   DELIVERY_TYPE,
   derivePsk,
   familyKey,
+  generateSigningKey,
   parseKey,
+  publicJwk,
   Secret,
   signJws,
   writeDelivery,
 } from "@vaultbuddy/common";
-import type { Delivery } from "@vaultbuddy/common";
+import type { Delivery, SignWith } from "@vaultbuddy/common";
 import { afterAll } from "vitest";
 import { bundleEntrypoint } from "../../bundle.ts";
 import type { FakeVault } from "./fake-vault.ts";
@@ -33,6 +38,8 @@ export const KEY = familyKey(parseKey(KEY_TEXT));
 export const OTHER_KEY = familyKey(
   parseKey(Buffer.alloc(32, 7).toString("base64url")),
 );
+/** The broker's pair where the container holds a public key. */
+export const PAIR = generateSigningKey();
 export const TASK =
   "arn:aws:ecs:us-east-1:123456789012:task/default/0123456789abcdef0123456789abcdef";
 
@@ -69,6 +76,12 @@ export function settingsFor(vault: FakeVault): Record<string, string> {
     WIS_TIMEOUT: "10s",
     VAULT_ADDR: vault.addr,
   };
+}
+
+/** The same with the public key of {@link PAIR} instead. */
+export function publicSettingsFor(vault: FakeVault): Record<string, string> {
+  const { WIS_HMAC_KEY: _, ...rest } = settingsFor(vault);
+  return { ...rest, WIS_PUBLIC_KEY: publicJwk(PAIR) };
 }
 
 /** Starts the bundle with an environment that holds nothing else. */
@@ -160,7 +173,10 @@ export function deliveryFor(
 }
 
 /** Signs a delivery, or any other payload. */
-export function sign(delivery: Delivery | Buffer, keys = [KEY]): Buffer {
+export function sign(
+  delivery: Delivery | Buffer,
+  keys: readonly SignWith[] = [KEY],
+): Buffer {
   return signJws(
     Buffer.isBuffer(delivery) ? delivery : writeDelivery(delivery),
     keys,
@@ -176,7 +192,8 @@ export interface Answered {
 
 /** How a request differs from a delivery over the family's channel. */
 export interface PostOptions {
-  readonly key?: typeof KEY;
+  /** `unproven`: any certificate is taken. */
+  readonly key?: typeof KEY | "unproven";
   readonly plain?: boolean;
   readonly method?: string;
   readonly path?: string;
@@ -225,17 +242,35 @@ export function post(
 }
 
 /** The TLS options of a broker's side. */
-export function channelOptions(key: typeof KEY) {
+export function channelOptions(
+  key: typeof KEY | "unproven",
+): ConnectionOptions {
+  if (key === "unproven") {
+    return { minVersion: "TLSv1.3", rejectUnauthorized: false };
+  }
   const psk = derivePsk(key.key).expose();
   return {
     ciphers: "PSK",
-    minVersion: "TLSv1.3" as const,
+    minVersion: "TLSv1.3",
     ecdhCurve: "X25519",
     ca: [],
     rejectUnauthorized: true,
     checkServerIdentity: () => undefined,
     pskCallback: () => ({ psk, identity: key.kid }),
   };
+}
+
+/** The hash of the certificate that somebody shows on a port. */
+export async function certificateOn(port: number): Promise<string> {
+  const socket = connectTls({
+    host: "127.0.0.1",
+    port,
+    ...channelOptions("unproven"),
+  });
+  await once(socket, "secureConnect");
+  const { raw: der } = socket.getPeerCertificate();
+  socket.destroy();
+  return certificateHash(der);
 }
 
 /** Sends bytes over plain TCP and resolves with what came back until the other side closed. */
