@@ -2,6 +2,8 @@
 
 export { chooseEngine } from "./embedded/choose.ts";
 export { nodePath as nodeInImage } from "./engine/image.ts";
+export { startSts } from "./sts/server.ts";
+export type { Principal, StsServer } from "./sts/server.ts";
 export { Daemon } from "./stack/daemon.ts";
 export type { LogLine } from "./stack/daemon.ts";
 export { freePort, looseTask, notify } from "./stack/loose.ts";

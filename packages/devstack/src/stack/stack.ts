@@ -106,7 +106,18 @@ export class Stack {
     args: readonly string[] = [],
     env: Readonly<Record<string, string>> = {},
   ): Promise<{ daemon: Daemon; url: string }> {
-    const daemon = this.#spawn(
+    const daemon = this.spawnBroker(args, env);
+    const { fields } = await daemon.said("listening");
+    await daemon.said("logged in to Vault");
+    return { daemon, url: `http://${String(fields["address"])}` };
+  }
+
+  /** Starts a broker and waits for nothing. */
+  spawnBroker(
+    args: readonly string[] = [],
+    env: Readonly<Record<string, string>> = {},
+  ): Daemon {
+    return this.#spawn(
       "broker",
       [
         "serve",
@@ -127,9 +138,6 @@ export class Stack {
         ...env,
       },
     );
-    const { fields } = await daemon.said("listening");
-    await daemon.said("logged in to Vault");
-    return { daemon, url: `http://${String(fields["address"])}` };
   }
 
   /** Starts an agent on the machine's engine and waits until it watches. */
