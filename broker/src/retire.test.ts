@@ -202,3 +202,39 @@ describe("a round", () => {
     expect(calls).toHaveLength(2);
   });
 });
+
+describe("a hint that a container has stopped", () => {
+  test("makes ECS be asked within seconds, and is believed about nothing", async () => {
+    const accessor = await deliveredTo();
+    retirement.start();
+    retirement.hint(task);
+    await bench.clock.advance(5000);
+    expect(calls.length).toBeGreaterThanOrEqual(1);
+    expect(bench.vault.alive.has(accessor)).toBe(true);
+    said = "stopped";
+    await bench.clock.advance(2500);
+    expect(bench.vault.alive.has(accessor)).toBe(false);
+    expect(await bench.state()).toBe("none");
+    await retirement.stop();
+  });
+
+  test("about a container nobody served costs ECS nothing", async () => {
+    retirement.start();
+    retirement.hint(task);
+    await bench.clock.advance(20_000);
+    expect(calls).toEqual([]);
+    await retirement.stop();
+  });
+
+  test("is forgotten after two minutes, and without one ECS is asked twice a minute only", async () => {
+    await deliveredTo();
+    retirement.start();
+    retirement.hint(task);
+    await bench.clock.advance(130_000);
+    const during = calls.length;
+    expect(during).toBeGreaterThan(30);
+    await bench.clock.advance(60_000);
+    expect(calls.length - during).toBeLessThanOrEqual(2);
+    await retirement.stop();
+  });
+});
