@@ -75,7 +75,7 @@ function oneOf(
 }
 
 /** Asks `GET /_ping`. */
-export function pingDocker(dockerHost: string): Promise<void> {
+function pingDocker(dockerHost: string): Promise<void> {
   const url = new URL(dockerHost);
   const where =
     url.protocol === "unix:"

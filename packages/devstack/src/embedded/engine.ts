@@ -23,12 +23,10 @@ export interface EmbeddedOptions {
   readonly socketPath?: string;
   /** Where its folder is made; default: the system's for temporary files. Needs 300 MB. */
   readonly parentDir?: string;
-  /** Told of every receiver that got its token. */
-  readonly onDelivered?: (delivered: Delivered) => void;
 }
 
 /** A receiver to be started: see receiver.ts for the variables it needs. */
-export interface ReceiverSpec {
+interface ReceiverSpec {
   readonly name?: string;
   /** The ECS labels among them: `com.amazonaws.ecs.task-arn`, `com.amazonaws.ecs.container-name`. */
   readonly labels: Readonly<Record<string, string>>;
@@ -49,6 +47,8 @@ export interface EmbeddedEngine {
   readonly hostAddress: string;
   /** Starts receivers without a request for each. They are containers like any other. */
   startReceivers(specs: Iterable<ReceiverSpec>): Promise<StartedReceiver[]>;
+  /** Tells of every receiver that got its token, until the answer is called. */
+  onDelivered(listener: (delivered: Delivered) => void): () => void;
   /** Kills what runs and removes what was made. */
   close(): Promise<void>;
 }
@@ -66,11 +66,11 @@ export async function startEmbeddedEngine(
   const dir = await mkdtemp(join(parent, folderPrefix));
   const socketPath = options.socketPath ?? join(dir, "docker.sock");
   const closing = new AbortController();
-  const { onDelivered = () => undefined } = options;
+  const listeners = new Set<(delivered: Delivered) => void>();
   const { core, shut } = await makeCore({
     dir,
     slice,
-    onDelivered,
+    onDelivered: (delivered) => listeners.forEach((tell) => tell(delivered)),
     closed: closing.signal,
   });
   const server = apiServer([
@@ -110,6 +110,10 @@ export async function startEmbeddedEngine(
     dockerHost: `unix://${socketPath}`,
     hostAddress: core.networks.bridge.gateway,
     startReceivers: (specs) => inBatches([...specs], startOne),
+    onDelivered: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     close,
   };
 }

@@ -14,14 +14,14 @@ import {
 } from "./json.ts";
 
 /** A volume (by name) or a folder or file of this machine, and where it appears. */
-export interface Bind {
+interface Bind {
   readonly source: string;
   readonly target: string;
   readonly mode: string;
   readonly kind: "bind" | "volume";
 }
 
-export interface PortBinding {
+interface PortBinding {
   readonly hostIp: string;
   readonly hostPort: string;
 }

@@ -27,7 +27,7 @@ export function systemInstants(wallMs: () => number = Date.now): Instants {
 }
 
 /** What Docker says where there is no time yet. */
-export const never = "0001-01-01T00:00:00Z";
+const never = "0001-01-01T00:00:00Z";
 
 /** RFC 3339 with the nanoseconds that there are. */
 export function iso(at: Nano | undefined): string {

@@ -43,9 +43,8 @@ const context = createSecureContext({
 
 beforeAll(async () => {
   vault = await startVault();
-  engine = await startEmbeddedEngine({
-    onDelivered: (one) => delivered.push(one),
-  });
+  engine = await startEmbeddedEngine();
+  engine.onDelivered((one) => delivered.push(one));
   await asRoot("auth/token/roles/vaultbuddy", { orphan: true });
 });
 afterAll(async () => {
