@@ -2,7 +2,7 @@
 // each failure undoes stands beside it.
 
 import { Refusal } from "@vaultbuddy/common";
-import type { Clock, Delivered, FamilyKey, Notice } from "@vaultbuddy/common";
+import type { Clock, Delivered, Notice } from "@vaultbuddy/common";
 import type { Log } from "@vaultbuddy/common/daemon";
 import { isRestart, refusalFor } from "./claim.ts";
 import type { Claim, Claims } from "./claim.ts";
@@ -11,6 +11,7 @@ import type { Channel, ConnectDeps, Dial } from "./connect.ts";
 import { deliver, writeSigned } from "./deliver.ts";
 import type { DeliverDeps, Outcome } from "./deliver.ts";
 import { failure, refusalOf } from "./failure.ts";
+import type { TaskKeys } from "./keyring.ts";
 import { madeNothing, mint } from "./mint.ts";
 import type { MintDeps, Wrapped } from "./mint.ts";
 import type { Rule } from "./policy.ts";
@@ -25,8 +26,8 @@ export interface BrokerDeps {
   readonly restartRule: (family: string, container: string) => Rule["restart"];
   /** Asks ECS, and waits for what is not yet so. Throws Refusal. */
   readonly vouch: (notice: Notice, call: VouchCall) => Promise<Vouched>;
-  /** The active keys of a family. */
-  readonly keysOf: (account: string, family: string) => readonly FamilyKey[];
+  /** The keys for a handoff to a task. Throws Refusal when there are none of the kind its rule asks for. */
+  readonly keysFor: (task: Vouched) => TaskKeys;
   readonly channel: ConnectDeps;
   readonly mint: MintDeps;
   readonly delivered: DeliverDeps["vault"];
@@ -123,25 +124,27 @@ export class Broker {
       this.#validate(notice, source, signal),
     );
     trail.family = task.family;
+    const keys = this.#deps.keysFor(task);
     const taken = await trail.timed("claim", () => claims.take(task, signal));
     if ("joined" in taken) {
       return taken.joined;
     }
     const { claim } = taken;
-    const dial = this.#dial(task);
+    const dial = dialFor(task, keys);
     // Nothing is minted, and no earlier token revoked, before the channel to the container stands.
     const channel = await trail
       .timed("connect", () => connect(dial, this.#deps.channel, signal))
       .catch(async (error: unknown) => {
         throw await claims.release(claim, refusalOf(error));
       });
+    trail.kid = channel.kid;
     try {
       const wrapped = await trail.timed("mint", () => this.#mint(claim));
       const outcome = await trail.timed("deliver", () =>
-        this.#deliver(claim, wrapped, channel, dial, signal),
+        this.#deliver(claim, wrapped, { channel, dial, keys }, signal),
       );
       if (outcome.kind !== "received") {
-        throw failure(outcome);
+        throw failure(outcome, channel);
       }
       await claims.delivered(claim);
       return { outcome: "delivered", deliveryId: claim.deliveryId };
@@ -185,11 +188,6 @@ export class Broker {
     return { restartOf: isRestart(standing) };
   }
 
-  #dial(task: Vouched): Dial {
-    const keys = this.#deps.keysOf(task.account, task.family);
-    return { ...task.dial, keys, plain: task.plain };
-  }
-
   async #mint(claim: Claim): Promise<Wrapped> {
     const { claims, clock } = this.#deps;
     await claims.minting(claim);
@@ -215,27 +213,21 @@ export class Broker {
   async #deliver(
     claim: Claim,
     wrapped: Wrapped,
-    channel: Channel,
-    dial: Dial,
+    { channel, dial, keys }: { channel: Channel; dial: Dial; keys: TaskKeys },
     signal: AbortSignal,
   ): Promise<Outcome> {
-    const {
-      claims,
-      clock,
-      channel: connecting,
-      delivered,
-      keysOf,
-    } = this.#deps;
+    const { claims, clock, channel: connecting, delivered } = this.#deps;
+    const again = sameListener(dial, channel);
     const deps: DeliverDeps = {
       clock,
-      keys: keysOf(claim.task.account, claim.task.family),
+      keys: keys.active(),
       vault: delivered,
-      reconnect: (until) => connect(dial, connecting, until),
+      reconnect: (until) => connect(again, connecting, until),
       fresh: () => {
         claims.fresh(claim);
       },
     };
-    const signed = writeSigned(claim, wrapped, deps);
+    const signed = writeSigned(claim, wrapped, channel, deps);
     await claims.sending(claim);
     const life = AbortSignal.timeout(
       Math.max(wrapped.wrapTtl * 1000 - BEFORE_WRAP_ENDS, 500),
@@ -248,4 +240,24 @@ export class Broker {
       AbortSignal.any([signal, life]),
     );
   }
+}
+
+function dialFor(task: Vouched, keys: TaskKeys): Dial {
+  if (task.plain) {
+    return { ...task.dial, by: { kind: "plain" } };
+  }
+  return {
+    ...task.dial,
+    by:
+      keys.proof === "hmac"
+        ? { kind: "psk", keys: keys.active }
+        : { kind: "certificate" },
+  };
+}
+
+/** The delivery is signed for one certificate: it is not said to anybody who shows another. */
+function sameListener(dial: Dial, { certificate }: Channel): Dial {
+  return certificate === undefined
+    ? dial
+    : { ...dial, by: { kind: "certificate", expected: certificate } };
 }

@@ -1,8 +1,6 @@
 // BrokerConfig: every setting read once, whole, with all faults told at once. Files that settings name are read here,
 // so that a missing key or a broken policy is a fault at the start and not at three in the morning.
 
-import { parseKey } from "@vaultbuddy/common";
-import type { SecretBytes } from "@vaultbuddy/common";
 import { readSettings, SettingsError } from "@vaultbuddy/common/daemon";
 import type { SettingsOf } from "@vaultbuddy/common/daemon";
 import type { Command } from "commander";
@@ -10,13 +8,16 @@ import { readTlsPair } from "./certificate.ts";
 import type { TlsFiles, TlsPair } from "./certificate.ts";
 import { chooseLogin } from "./login/choose.ts";
 import type { OpenLogin } from "./login/choose.ts";
+import { readKeys } from "./keyring.ts";
+import type { KeyFiles, KeySet } from "./keyring.ts";
 import { loadPolicy } from "./policy.ts";
 import type { Policy } from "./policy.ts";
 import { serveSettings } from "./settings.ts";
 
 /** Everything `serve` needs. Durations in milliseconds. */
 export interface BrokerConfig extends SettingsOf<typeof serveSettings> {
-  readonly masters: readonly SecretBytes[];
+  readonly keys: KeySet;
+  readonly keyFiles: KeyFiles;
   readonly policySource: PolicyPlace;
   readonly tls:
     { readonly files: TlsFiles; readonly pair: TlsPair } | undefined;
@@ -58,20 +59,30 @@ export function readConfig(
       return undefined;
     }
   };
-  const masters = settings.hmacKeyFiles.map((file) =>
-    gather(`--hmac-key-file ${file}:`, () => parseKey(read(file))),
-  );
+  const keyFiles: KeyFiles = {
+    masters: settings.hmacKeyFiles ?? [],
+    pairs: settings.signingKeyFiles ?? [],
+  };
   const policySource = gather("the policy:", () => policyPlace(settings, read));
+  const keys = gather("the keys:", () =>
+    readFirstKeys(keyFiles, read, policySource),
+  );
   const tls = gather("--tls-cert and --tls-key:", () => tlsOf(settings, read));
   const vaultCa = gather("--ca-cert", () => readCa(settings.caCert, read));
   const login = gather("the Vault login:", () => chooseLogin(settings, read));
   gather("--ledger (LEDGER)", () => refuseLocalLedger(settings, command, env));
-  if (policySource === undefined || login === undefined || faults.length > 0) {
+  if (
+    keys === undefined ||
+    policySource === undefined ||
+    login === undefined ||
+    faults.length > 0
+  ) {
     throw new SettingsError(faults);
   }
   return {
     ...settings,
-    masters: masters.filter((master) => master !== undefined),
+    keys,
+    keyFiles,
     policySource,
     tls,
     vaultCa,
@@ -87,6 +98,32 @@ function reason(error: unknown): string {
     return `cannot be read (${code})`;
   }
   return error instanceof Error ? error.message : "cannot be read";
+}
+
+/** There must be keys, and of each kind that a rule of the policy file asks for. Throws an Error. */
+function readFirstKeys(
+  files: KeyFiles,
+  read: ReadFile,
+  place: PolicyPlace | undefined,
+): KeySet {
+  const keys = readKeys(files, read);
+  const { masters, pairs } = keys;
+  if (masters.length + pairs.length === 0) {
+    throw new Error(
+      "--hmac-key-file (HMAC_KEY_FILE) or --signing-key-file (SIGNING_KEY_FILE) is required",
+    );
+  }
+  const unmet = (place?.kind === "file" ? place.policy.rules : []).find(
+    ({ proof }) => (proof === "hmac" ? masters : pairs).length === 0,
+  );
+  if (unmet !== undefined) {
+    throw new Error(
+      unmet.proof === "hmac"
+        ? `the rule ${unmet.pattern} is proven by hmac: --hmac-key-file (HMAC_KEY_FILE) is required, or proof ed25519 in the rule`
+        : `the rule ${unmet.pattern} is proven by ed25519: --signing-key-file (SIGNING_KEY_FILE) is required`,
+    );
+  }
+  return keys;
 }
 
 /** The CA to trust for Vault. Throws an Error. */

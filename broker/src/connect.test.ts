@@ -1,6 +1,7 @@
 // Who may be at the other end of a channel: only a holder of the family's key.
 
 import { execFileSync } from "node:child_process";
+import { createHash, X509Certificate } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import net from "node:net";
 import type { AddressInfo } from "node:net";
@@ -15,7 +16,7 @@ import {
 } from "@vaultbuddy/common";
 import type { FamilyKey } from "@vaultbuddy/common";
 import { afterEach, describe, expect, test } from "vitest";
-import { channelContext, connect, mayDial } from "./connect.ts";
+import { channelContexts, connect, mayDial } from "./connect.ts";
 
 const keyOf = (fill: number): FamilyKey =>
   deriveFamilyKey(
@@ -23,7 +24,7 @@ const keyOf = (fill: number): FamilyKey =>
     "123456789012",
     "web",
   );
-const deps = { clock: systemClock, context: channelContext() };
+const deps = { clock: systemClock, contexts: channelContexts() };
 const closing: (() => void)[] = [];
 
 afterEach(() => {
@@ -60,15 +61,31 @@ function pskServer(key: FamilyKey): tls.Server {
   });
 }
 
+/** A certificate that OpenSSL made. */
+function selfSigned(): { key: string; cert: string; hash: string } {
+  const folder = mkdtempSync(join(tmpdir(), "vb-"));
+  closing.push(() => rmSync(folder, { recursive: true }));
+  const [keyFile, certFile] = [join(folder, "k.pem"), join(folder, "c.pem")];
+  const options =
+    "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1";
+  execFileSync(
+    "openssl",
+    [...options.split(" "), "-keyout", keyFile, "-out", certFile],
+    { stdio: "ignore" },
+  );
+  const cert = readFileSync(certFile, "utf8");
+  const der = new X509Certificate(cert).raw;
+  const hash = createHash("sha256").update(der).digest("base64url");
+  return { key: readFileSync(keyFile, "utf8"), cert, hash };
+}
+
 const dial = (
   port: number,
   keys: readonly FamilyKey[],
-  plain = false,
 ): Parameters<typeof connect>[0] => ({
   host: "127.0.0.1",
   port,
-  keys,
-  plain,
+  by: { kind: "psk", keys: () => keys },
 });
 
 describe("a channel", () => {
@@ -79,7 +96,8 @@ describe("a channel", () => {
       deps,
       AbortSignal.timeout(5000),
     );
-    expect(channel.secure).toBe(true);
+    expect(channel).toMatchObject({ secure: true, kid: keyOf(2).kid });
+    expect(channel).not.toHaveProperty("certificate");
     channel.close();
   });
 
@@ -93,40 +111,11 @@ describe("a channel", () => {
   });
 
   test("does not stand with a server that shows a certificate, even one the process trusts", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "vb-"));
-    closing.push(() => rmSync(folder, { recursive: true }));
-    const [key, cert] = [join(folder, "k.pem"), join(folder, "c.pem")];
-    execFileSync(
-      "openssl",
-      [
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "1",
-      ].concat([
-        "-subj",
-        "/CN=127.0.0.1",
-        "-addext",
-        "subjectAltName=IP:127.0.0.1",
-        "-keyout",
-        key,
-        "-out",
-        cert,
-      ]),
-      { stdio: "ignore" },
-    );
+    const { key, cert } = selfSigned();
     const before = tls.getCACertificates("default");
-    tls.setDefaultCACertificates([...before, readFileSync(cert, "utf8")]);
+    tls.setDefaultCACertificates([...before, cert]);
     closing.push(() => tls.setDefaultCACertificates(before));
-    const server = tls.createServer({
-      key: readFileSync(key),
-      cert: readFileSync(cert),
-    });
+    const server = tls.createServer({ key, cert });
     let requests = 0;
     server.on("secureConnection", (socket) =>
       socket.on("data", () => (requests += 1)),
@@ -191,6 +180,87 @@ describe("a channel", () => {
           AbortSignal.timeout(1000),
         ),
       ).rejects.toMatchObject({ code: "address_unknown" });
+    }
+  });
+});
+
+describe("keys that are rotated", () => {
+  test("all active ones are tried before anything is waited for", async () => {
+    const keys = Array.from({ length: 16 }, (_, at) => keyOf(at + 1));
+    const port = await listen(pskServer(keyOf(16)));
+    const clock = {
+      ...systemClock,
+      sleep: () => Promise.reject(new Error("waited")),
+    };
+    const channel = await connect(
+      dial(port, keys),
+      { ...deps, clock },
+      AbortSignal.timeout(5000),
+    );
+    expect(channel.kid).toBe(keyOf(16).kid);
+    channel.close();
+  });
+
+  test("one that comes into force while a container is waited for is tried too", async () => {
+    const port = await listen(pskServer(keyOf(2)));
+    const active = [keyOf(1)];
+    const clock = {
+      ...systemClock,
+      sleep: () => {
+        active.push(keyOf(2));
+        return Promise.resolve();
+      },
+    };
+    const channel = await connect(
+      { ...dial(port, []), by: { kind: "psk", keys: () => active } },
+      { ...deps, clock },
+      AbortSignal.timeout(5000),
+    );
+    expect(channel.kid).toBe(keyOf(2).kid);
+    channel.close();
+  });
+});
+
+describe("a channel that proves no listener", () => {
+  const certificateDial = (
+    port: number,
+    expected?: string,
+  ): Parameters<typeof connect>[0] => ({
+    host: "127.0.0.1",
+    port,
+    by: { kind: "certificate", ...(expected && { expected }) },
+  });
+
+  test("stands under any certificate and tells its hash", async () => {
+    const { key, cert, hash } = selfSigned();
+    const port = await listen(tls.createServer({ key, cert }));
+    for (const expected of [undefined, hash]) {
+      const channel = await connect(
+        certificateDial(port, expected),
+        deps,
+        AbortSignal.timeout(5000),
+      );
+      expect(channel).toMatchObject({ secure: true, certificate: hash });
+      expect(channel).not.toHaveProperty("kid");
+      channel.close();
+    }
+  });
+
+  test("does not stand with another certificate than the one before, over TLS 1.2, or with a keyed listener", async () => {
+    const { key, cert } = selfSigned();
+    const other = await listen(tls.createServer({ key, cert }));
+    const old = await listen(
+      tls.createServer({ key, cert, maxVersion: "TLSv1.2" }),
+    );
+    const keyed = await listen(pskServer(keyOf(1)));
+    for (const to of [
+      certificateDial(other, "A".repeat(43)),
+      certificateDial(old),
+      certificateDial(keyed),
+    ]) {
+      await expect(
+        connect(to, deps, AbortSignal.timeout(200)),
+      ).rejects.toMatchObject({ code: "delivery_timeout" });
     }
   });
 });

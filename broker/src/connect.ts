@@ -1,10 +1,10 @@
-// Step 3 of the broker: a claim becomes a channel to the container, which proves that somebody with the family's key
-// listens there. Tried until the deadline: a container needs a moment to listen, and in bridge mode Docker's proxy
-// accepts before it does. Nothing is minted before a channel stands.
+// Step 3 of the broker: a claim becomes a channel to the container. Under the family's key it proves who listens there;
+// under a certificate it only tells what to name in the delivery. Tried until the deadline: a container needs a moment to
+// listen, and in bridge mode Docker's proxy accepts before it does. Nothing is minted before a channel stands.
 
 import net from "node:net";
 import tls from "node:tls";
-import { derivePsk, Refusal } from "@vaultbuddy/common";
+import { certificateHash, derivePsk, Refusal } from "@vaultbuddy/common";
 import type { Clock, FamilyKey } from "@vaultbuddy/common";
 import { pause } from "@vaultbuddy/common";
 
@@ -12,6 +12,10 @@ import { pause } from "@vaultbuddy/common";
 export interface Channel {
   readonly socket: net.Socket;
   readonly secure: boolean;
+  /** The id of the family's key that the other side holds. */
+  readonly kid?: string;
+  /** The hash of the certificate that the other side showed, as a delivery names it. */
+  readonly certificate?: string;
   close(): void;
 }
 
@@ -19,15 +23,26 @@ export interface Channel {
 export interface Dial {
   readonly host: string;
   readonly port: number;
-  /** The family's active keys, each tried in turn. Empty only with `plain`. */
-  readonly keys: readonly FamilyKey[];
-  readonly plain: boolean;
+  readonly by: Protection;
 }
+
+/** What the channel is protected by. */
+export type Protection =
+  /** The family's active keys, asked for anew in each round and tried in turn. */
+  | { readonly kind: "psk"; readonly keys: () => readonly FamilyKey[] }
+  /** Any certificate, or the one that was shown before. */
+  | { readonly kind: "certificate"; readonly expected?: string }
+  | { readonly kind: "plain" };
 
 export interface ConnectDeps {
   readonly clock: Clock;
-  /** The TLS context all channels share: building one for each costs a millisecond of CPU. */
-  readonly context: tls.SecureContext;
+  readonly contexts: ChannelContexts;
+}
+
+/** The TLS contexts that all channels share: building one for each costs a millisecond of CPU. */
+export interface ChannelContexts {
+  readonly psk: tls.SecureContext;
+  readonly certificate: tls.SecureContext;
 }
 
 const RETRY = { first: 25, most: 500 };
@@ -54,19 +69,22 @@ export function mayDial(host: string): boolean {
   return family !== 0 && dialled.check(host, family === 6 ? "ipv6" : "ipv4");
 }
 
-/** The TLS context of every channel: TLS 1.3 with an external PSK, and no certificate trusted at all. */
-export function channelContext(): tls.SecureContext {
-  return tls.createSecureContext({
-    ciphers: "PSK",
+/** TLS 1.3, with an external PSK or without, and no certificate trusted at all. */
+export function channelContexts(): ChannelContexts {
+  const common: tls.SecureContextOptions = {
     minVersion: "TLSv1.3",
     ca: [],
     ecdhCurve: "X25519",
-  });
+  };
+  return {
+    psk: tls.createSecureContext({ ...common, ciphers: "PSK" }),
+    certificate: tls.createSecureContext(common),
+  };
 }
 
 /**
- * Connects, again and again until `signal` aborts. Throws Refusal `delivery_timeout` when nobody with a key of the
- * family completed a handshake by then, and `address_unknown` for an address that is not private.
+ * Connects, again and again until `signal` aborts. Throws Refusal `delivery_timeout` when nobody completed the handshake
+ * by then, and `address_unknown` for an address that is not private.
  */
 export async function connect(
   dial: Dial,
@@ -80,10 +98,9 @@ export async function connect(
     );
   }
   for (let attempt = 0; !signal.aborted; attempt += 1) {
-    try {
-      return await attemptOnce(dial, deps.context, attempt, signal);
-    } catch {
-      // Refused, reset, closed, or a handshake that failed: nobody listens there yet, or somebody without the key.
+    const channel = await round(dial, deps.contexts, signal);
+    if (channel !== undefined) {
+      return channel;
     }
     try {
       await deps.clock.sleep(pause(RETRY, attempt, deps.clock), signal);
@@ -91,54 +108,68 @@ export async function connect(
       break;
     }
   }
-  throw new Refusal(
-    "delivery_timeout",
-    "nobody with the family's key listened at the address ECS names; nothing was minted: check the container's port " +
-      "mapping and security group, its WIS_HMAC_KEY, and that the entrypoint is its ENTRYPOINT",
-  );
+  throw new Refusal("delivery_timeout", NOBODY[dial.by.kind]);
 }
 
-async function attemptOnce(
-  dial: Dial,
-  context: tls.SecureContext,
-  attempt: number,
+const CHECK =
+  "listened at the address ECS names; nothing was minted: check the container's port mapping and security group, ";
+const NOBODY: Readonly<Record<Protection["kind"], string>> = {
+  psk: `nobody with the family's key ${CHECK}its WIS_HMAC_KEY, and that the entrypoint is its ENTRYPOINT`,
+  certificate: `nobody with a certificate ${CHECK}its WIS_PUBLIC_KEY, and that the entrypoint is its ENTRYPOINT`,
+  plain: `nobody ${CHECK}and that the entrypoint is its ENTRYPOINT`,
+};
+
+/** One try with each key that is active now. Undefined when none led to a channel. */
+async function round(
+  { host, port, by }: Dial,
+  contexts: ChannelContexts,
+  signal: AbortSignal,
+): Promise<Channel | undefined> {
+  const tries =
+    by.kind === "psk"
+      ? by.keys().map((key) => () => keyed(host, port, key, contexts, signal))
+      : by.kind === "certificate"
+        ? [() => certified(host, port, by.expected, contexts, signal)]
+        : [() => inTheClear(host, port, signal)];
+  for (const one of tries) {
+    try {
+      return await one();
+    } catch (error) {
+      // Refused, reset, closed, or a handshake that failed: nobody listens there yet, or somebody without the key.
+      if (
+        signal.aborted ||
+        (error instanceof Error &&
+          Reflect.get(error, "code") === "ECONNREFUSED")
+      ) {
+        return undefined;
+      }
+    }
+  }
+  return undefined;
+}
+
+async function inTheClear(
+  host: string,
+  port: number,
   signal: AbortSignal,
 ): Promise<Channel> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(HANDSHAKE_MS)]);
-  const socket = dial.plain
-    ? net.connect({ host: dial.host, port: dial.port, noDelay: true })
-    : secured(dial, context, attempt);
-  // A channel may die while it waits for Vault; whoever sends on it sees that then.
-  socket.on("error", () => undefined);
-  try {
-    await standing(socket, dial.plain ? "connect" : "secureConnect", limit);
-    if (socket instanceof tls.TLSSocket && !provesKey(socket)) {
-      throw new Error("the peer did not use the key");
-    }
-  } catch (error) {
-    socket.destroy();
-    throw error;
-  }
-  return { socket, secure: !dial.plain, close: () => socket.destroy() };
+  const socket = net.connect({ host, port, noDelay: true });
+  await standing(socket, "connect", signal);
+  return { socket, secure: false, close: () => socket.destroy() };
 }
 
-function secured(
-  dial: Dial,
-  context: tls.SecureContext,
-  attempt: number,
-): tls.TLSSocket {
-  const key = dial.keys[attempt % dial.keys.length];
-  if (key === undefined) {
-    throw new Refusal(
-      "delivery_timeout",
-      "the broker holds no key for this family",
-    );
-  }
+async function keyed(
+  host: string,
+  port: number,
+  key: FamilyKey,
+  { psk: secureContext }: ChannelContexts,
+  signal: AbortSignal,
+): Promise<Channel> {
   const psk = derivePsk(key.key).expose();
-  return tls.connect({
-    host: dial.host,
-    port: dial.port,
-    secureContext: context,
+  const socket = tls.connect({
+    host,
+    port,
+    secureContext,
     ciphers: "PSK",
     minVersion: "TLSv1.3",
     rejectUnauthorized: true,
@@ -146,6 +177,46 @@ function secured(
     checkServerIdentity: () => undefined,
     pskCallback: () => ({ psk, identity: key.kid }),
   });
+  await standing(socket, "secureConnect", signal);
+  if (!provesKey(socket)) {
+    socket.destroy();
+    throw new Error("the peer did not use the key");
+  }
+  const { kid } = key;
+  return { socket, secure: true, kid, close: () => socket.destroy() };
+}
+
+/**
+ * Whoever listens may show any certificate: it is no proof of who he is. Its hash goes into the signed delivery, so that
+ * a container to which somebody else passes the delivery on sees that it was not said to itself.
+ */
+async function certified(
+  host: string,
+  port: number,
+  expected: string | undefined,
+  { certificate: secureContext }: ChannelContexts,
+  signal: AbortSignal,
+): Promise<Channel> {
+  const socket = tls.connect({
+    host,
+    port,
+    secureContext,
+    minVersion: "TLSv1.3",
+    rejectUnauthorized: false,
+  });
+  await standing(socket, "secureConnect", signal);
+  const shown = socket.getPeerX509Certificate();
+  const certificate = shown && certificateHash(shown.raw);
+  // A resumed session would prove nothing of the certificate it names.
+  if (
+    certificate === undefined ||
+    socket.isSessionReused() ||
+    (expected !== undefined && certificate !== expected)
+  ) {
+    socket.destroy();
+    throw new Error("the peer showed no certificate, or another one");
+  }
+  return { socket, secure: true, certificate, close: () => socket.destroy() };
 }
 
 /**
@@ -160,7 +231,24 @@ function provesKey(socket: tls.TLSSocket): boolean {
   );
 }
 
-function standing(
+/** Waits for a connection to stand; destroys it otherwise. */
+async function standing(
+  socket: net.Socket,
+  event: "connect" | "secureConnect",
+  until: AbortSignal,
+): Promise<void> {
+  const signal = AbortSignal.any([until, AbortSignal.timeout(HANDSHAKE_MS)]);
+  // A channel may die while it waits for Vault; whoever sends on it sees that then.
+  socket.on("error", () => undefined);
+  try {
+    await happened(socket, event, signal);
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+}
+
+function happened(
   socket: net.Socket,
   event: "connect" | "secureConnect",
   signal: AbortSignal,

@@ -7,6 +7,7 @@ import type { AddressInfo } from "node:net";
 import {
   deliveryProblem,
   deriveFamilyKey,
+  generateSigningKey,
   parseDelivery,
   Secret,
   SecretBytes,
@@ -93,7 +94,7 @@ async function run(
     fresh: () => undefined,
     ...more,
   };
-  const signed = writeSigned(claimOn(vouchedFor()), wrapped, deps);
+  const signed = writeSigned(claimOn(vouchedFor()), wrapped, {}, deps);
   return await deliver(await open(port), signed, expected, deps, signal);
 }
 
@@ -113,6 +114,30 @@ test("a receipt with the accessor of the token inside ends it", async () => {
     wrap: { ttl: 30 },
   });
   expect(sent.exp - sent.iat).toBe(30);
+});
+
+test("a delivery for a channel under a certificate names it, and each active pair signs it", () => {
+  const pairs = [generateSigningKey(), generateSigningKey()];
+  const certificate = "A".repeat(43);
+  const signed = writeSigned(
+    claimOn(vouchedFor()),
+    wrapped,
+    { certificate },
+    {
+      clock: new ManualClock(),
+      keys: pairs,
+      vault: {
+        addr: "https://vault:8200",
+        namespace: undefined,
+        ca: undefined,
+      },
+    },
+  );
+  for (const pair of pairs) {
+    const payload = verifyJws(signed, pair) ?? Buffer.alloc(0);
+    expect(parseDelivery(payload).tls).toBe(certificate);
+  }
+  expect(verifyJws(signed, key)).toBeUndefined();
 });
 
 test("a lost answer, an empty close and a Vault that is away make it send the same bytes again", async () => {

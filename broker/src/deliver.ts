@@ -14,7 +14,7 @@ import {
   signJws,
   writeDelivery,
 } from "@vaultbuddy/common";
-import type { Clock, DeliveryCode, FamilyKey } from "@vaultbuddy/common";
+import type { Clock, DeliveryCode, SignWith } from "@vaultbuddy/common";
 import { request, TransportError } from "@vaultbuddy/common/daemon";
 import type { Answer } from "@vaultbuddy/common/daemon";
 import { Client } from "undici";
@@ -33,7 +33,8 @@ export type Outcome = { readonly kind: "received" } | Failure;
 
 export interface DeliverDeps {
   readonly clock: Clock;
-  readonly keys: readonly FamilyKey[];
+  /** Every active key: the delivery is signed with each. */
+  readonly keys: readonly SignWith[];
   readonly vault: {
     readonly addr: string;
     readonly namespace: string | undefined;
@@ -47,11 +48,12 @@ export interface DeliverDeps {
 
 const RETRY = { first: 50, most: 1000 };
 
-/** Signs the delivery for a claim. */
+/** Signs the delivery for a claim, for the channel it is to go by. */
 export function writeSigned(
   claim: Claim,
   wrapped: Wrapped,
-  deps: DeliverDeps,
+  { certificate }: Pick<Channel, "certificate">,
+  deps: Pick<DeliverDeps, "clock" | "keys" | "vault">,
 ): Buffer {
   const iat = Math.floor(deps.clock.now() / 1000);
   const { addr, namespace, ca } = deps.vault;
@@ -78,6 +80,7 @@ export function writeSigned(
       tokenTtl: wrapped.tokenTtl,
     },
     secrets: claim.task.secrets,
+    ...(certificate === undefined ? {} : { tls: certificate }),
   });
   return signJws(payload, deps.keys);
 }

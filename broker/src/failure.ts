@@ -2,6 +2,7 @@
 
 import { isNoticeRefusal, Refusal } from "@vaultbuddy/common";
 import type { NoticeCode, NoticeRefusal } from "@vaultbuddy/common";
+import type { Channel } from "./connect.ts";
 import type { Outcome } from "./deliver.ts";
 
 /** Any failure as one of the closed codes. What is none of them is a fault of ours, about which nothing is known. */
@@ -18,15 +19,19 @@ export function refusalOf(error: unknown): NoticeRefusal {
   );
 }
 
+const MIDDLE =
+  "; if its log names tls, somebody stands between it and the broker, at the address ECS names";
+
 /** What a delivery that ended without a receipt is answered with, if it could be taken back. */
 export function failure(
   outcome: Exclude<Outcome, { kind: "received" }>,
+  { certificate }: Pick<Channel, "certificate">,
 ): NoticeRefusal {
   switch (outcome.kind) {
     case "refused":
       return new Refusal(
         "delivery_refused",
-        `the container refused the delivery: ${outcome.code}`,
+        `the container refused the delivery: ${outcome.code}${certificate !== undefined && outcome.code === "not_for_me" ? MIDDLE : ""}`,
       );
     case "foreign":
       return new Refusal(

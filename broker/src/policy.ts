@@ -25,7 +25,7 @@ export interface Rule {
   /** Undefined means the broker's own default. */
   readonly wrapTtl: number | undefined;
   readonly port: number | undefined;
-  readonly proof: "hmac";
+  readonly proof: "hmac" | "ed25519";
   readonly transport: "tls" | "plain";
   readonly secrets: SecretPlan;
   /** Fresh tokens for a container that ECS restarted in place; minInterval in milliseconds. */

@@ -3,16 +3,16 @@
 
 import type { AddressInfo } from "node:net";
 import { Server as TlsServer } from "node:tls";
-import { deriveFamilyKey } from "@vaultbuddy/common";
-import type { Clock, FamilyKey, SecretBytes } from "@vaultbuddy/common";
+import type { Clock } from "@vaultbuddy/common";
 import type { Log } from "@vaultbuddy/common/daemon";
 import type { FastifyInstance } from "fastify";
 import { Broker } from "./broker.ts";
 import { readTlsPair } from "./certificate.ts";
 import { Claims } from "./claim.ts";
 import type { BrokerConfig } from "./config.ts";
-import { channelContext } from "./connect.ts";
+import { channelContexts } from "./connect.ts";
 import { openEcs } from "./ecs.ts";
+import { KeyRing } from "./keyring.ts";
 import { openSqliteLedger } from "./ledger/sqlite.ts";
 import { Session } from "./login.ts";
 import type { Needs } from "./login.ts";
@@ -95,6 +95,8 @@ export async function serve(
   const inForce: Pick<Policy, "match"> = {
     match: (family, container) => policies.current.match(family, container),
   };
+  const ring = new KeyRing(config.keys);
+  log.info(ring.summary, "the keys are read");
   const broker = new Broker({
     clock,
     log,
@@ -103,8 +105,8 @@ export async function serve(
       policies.current.match(family, container)?.restart,
     vouch: (notice, call) =>
       vouch(notice, { ecs, policy: inForce, clock, options: config }, call),
-    keysOf: familyKeys(config.masters),
-    channel: { clock, context: channelContext() },
+    keysFor: (task) => ring.for(task),
+    channel: { clock, contexts: channelContexts() },
     mint: {
       vault: transport,
       token: () => {
@@ -139,6 +141,7 @@ export async function serve(
   });
   onReload(() => {
     policies.reload();
+    ring.reload(config.keyFiles, config.readFile, log);
     reloadCertificate(config, server, log);
   });
   await claims.start();
@@ -185,26 +188,6 @@ function reloadCertificate(
       "the certificate could not be read again: the one before it stays in force",
     );
   }
-}
-
-const MOST_FAMILIES = 10_000;
-
-/** Derives a family's keys once; the number remembered is bounded. */
-function familyKeys(
-  masters: readonly SecretBytes[],
-): (account: string, family: string) => FamilyKey[] {
-  const known = new Map<string, FamilyKey[]>();
-  return (account, family) => {
-    const name = `${account}/${family}`;
-    const keys =
-      known.get(name) ??
-      masters.map((master) => deriveFamilyKey(master, account, family));
-    if (known.size >= MOST_FAMILIES) {
-      known.clear();
-    }
-    known.set(name, keys);
-    return keys;
-  };
 }
 
 function addressOf(address: AddressInfo | string | null): string {

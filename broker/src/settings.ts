@@ -1,9 +1,10 @@
 // The settings of `vaultbuddy-broker serve`, told once: flag, environment variable, default and form. Names are those
 // of vault-gatekeeper where it has one. The tables stand in settings/, by what they are about.
 
-import { listOf, plainText, word } from "@vaultbuddy/common";
+import { word } from "@vaultbuddy/common";
 import type { SettingTable } from "@vaultbuddy/common/daemon";
 import { apiSettings, processSettings } from "./settings/api.ts";
+import { keySettings } from "./settings/keys.ts";
 import {
   clusterSettings,
   policySettings,
@@ -28,15 +29,7 @@ export const serveSettings = {
   ...clusterSettings,
   ...policySettings,
   ...taskSettings,
-  hmacKeyFiles: {
-    flag: "hmac-key-file",
-    env: "HMAC_KEY_FILE",
-    placeholder: "files",
-    required: true,
-    describe:
-      "files with a master key each (keys generate), separated by commas; all are active",
-    parse: listOf(plainText),
-  },
+  ...keySettings,
   ...vaultSettings,
   ...mintSettings,
   ...loginSettings,

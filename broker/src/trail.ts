@@ -16,6 +16,8 @@ export class Trail {
   readonly #ms: Record<string, number> = {};
   #step: Step = "validate";
   family: string | undefined;
+  /** The family's key by which the channel stands: while keys are rotated, who still has the old one. */
+  kid: string | undefined;
 
   constructor(notice: Notice, clock: Clock) {
     this.#notice = notice;
@@ -43,6 +45,7 @@ export class Trail {
       container: containerName,
       containerId,
       family: this.family,
+      kid: this.kid,
       step: code === undefined ? "done" : this.#step,
       code: code ?? "delivered",
       ms: tenths(this.#clock.monotonic() - this.#started),

@@ -102,9 +102,6 @@ function readChannel(
 ): Pick<PolicyRule, "port" | "proof" | "transport" | "listener"> {
   const port = reader.integer("port", 1, 65_535);
   const proof = reader.oneOf("proof", ["hmac", "ed25519"]);
-  if (proof === "ed25519") {
-    reader.fault("proof", "ed25519 is not available yet: use hmac");
-  }
   const transport = reader.oneOf("transport", ["tls", "plain"]);
   const listener = reader.oneOf("listener", ["proven", "unproven"]);
   if (listener === "unproven" && proof !== "ed25519") {
@@ -115,7 +112,7 @@ function readChannel(
   }
   return {
     port,
-    proof: "hmac",
+    proof: proof ?? "hmac",
     transport: transport ?? "tls",
     listener: listener ?? "proven",
   };

@@ -48,6 +48,25 @@ export function refuseOpenKey(definition: DefinitionFacts): void {
   }
 }
 
+/**
+ * Ed25519 proves nothing of who listens. In awsvpc mode the address is the task's own, and AWS says whose it is; on a port
+ * of the host another process may stand, so that the rule has to say that it may.
+ */
+export function refuseUnproven(
+  rule: PolicyRule,
+  { networkMode }: DefinitionFacts,
+): void {
+  if (
+    rule.proof === "ed25519" &&
+    rule.listener !== "unproven" &&
+    networkMode !== "awsvpc"
+  ) {
+    throw denied(
+      "the rule's proof is ed25519, which proves no listener, and the task is not in awsvpc mode: use awsvpc, or proof hmac, or let the rule say listener: unproven",
+    );
+  }
+}
+
 /** Checks a rule's demands on the task. */
 export function refuseUnfit(
   rule: PolicyRule,

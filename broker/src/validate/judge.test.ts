@@ -155,7 +155,9 @@ function verdictOf(one: Case): { word: string; why: string } {
   }
 }
 
-function check(table: readonly (readonly [string, Case, string, RegExp?])[]) {
+type Row = readonly [string, Case, string, RegExp?];
+
+function check(table: readonly Row[]) {
   test.each(table.map((row) => [...row] as const))(
     "%s",
     (_, one, word, why) => {
@@ -450,6 +452,41 @@ describe("opt-in and policy", () => {
       {
         rule: { transport: "plain" },
         definition: { environment: [{ name: "WIS_PLAINTEXT", value: "true" }] },
+      },
+      "policy_denied",
+    ],
+    ...(["bridge", "host", null] as const).flatMap((mode): Row[] => [
+      [
+        `Ed25519 on a port of the host (${mode ?? "no mode"})`,
+        { mode, rule: { proof: "ed25519" }, instance: "10.0.0.9" },
+        "policy_denied",
+        /awsvpc.*listener: unproven/,
+      ],
+      [
+        `Ed25519 there, where the rule says so (${mode ?? "no mode"})`,
+        {
+          mode,
+          rule: { proof: "ed25519", listener: "unproven" },
+          instance: "10.0.0.9",
+        },
+        "vouched",
+      ],
+    ]),
+    [
+      "Ed25519 at an address of the task's own",
+      { rule: { proof: "ed25519" } },
+      "vouched",
+      /tls$/,
+    ],
+    [
+      "Ed25519 in plain HTTP on a port of the host",
+      {
+        mode: "bridge",
+        rule: { proof: "ed25519", transport: "plain" },
+        instance: "10.0.0.9",
+        definition: {
+          environment: [{ name: "WIS_PLAINTEXT", value: "allow" }],
+        },
       },
       "policy_denied",
     ],

@@ -17,6 +17,7 @@ import {
   isPlain,
   refuseOpenKey,
   refuseUnfit,
+  refuseUnproven,
   refuseUninvited,
   secretsOf,
 } from "./consent.ts";
@@ -231,6 +232,7 @@ function weigh(
   refuseUninvited(rule, own, options.optInLabel);
   refuseUnfit(rule, task, container, notice.cluster);
   refuseOpenKey(definition);
+  refuseUnproven(rule, definition);
   const plain = isPlain(rule, own);
   const secrets = secretsOf(rule, own);
   const place = placeOf({
