@@ -5,7 +5,7 @@ set -eu
 here=${0%/*}
 login=${1:?usage: setup.sh DIRECTORY}
 
-sh "$here/../vault/setup.sh" --secret-id "$login/secret-id" sample
+sh "$here/../vault/setup.sh" --approle --secret-id "$login/secret-id" sample
 
 # A RoleID that docker-compose.yml can name. Elsewhere let Vault choose one.
 vault write auth/approle/role/vaultbuddy-broker/role-id role_id=vaultbuddy-compose

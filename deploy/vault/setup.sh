@@ -1,26 +1,33 @@
 #!/bin/sh
-# Gives a Vault what the broker needs: its policy, the token role that it mints under, and its AppRole. Needs the `vault`
-# command, VAULT_ADDR, and a token that may do this (VAULT_TOKEN or `vault login`). It can be run again at any time: it
-# says how things are to be, and makes a new SecretID only when told where to put it.
+# Gives a Vault what the broker needs: its policy, the token role that it mints under, and a way to log in. Needs the
+# command `vault`, VAULT_ADDR, and a token that may do this (VAULT_TOKEN or `vault login`). It says how things are to be
+# and can be run again at any time.
 #
-#   deploy/vault/setup.sh web batch             # the Vault policies that families may have
-#   deploy/vault/setup.sh --secret-id FILE web  # also make a SecretID, into FILE, which only its owner can read
+#   setup.sh --aws-iam ROLE_ARN --server-id NAME POLICY…   the broker logs in as its ECS task role
+#   setup.sh --approle [--secret-id FILE] POLICY…          the broker logs in with a SecretID
 #
-# Nothing secret is printed. Print the RoleID, which is none, with:
+# POLICY… are the Vault policies that families of tasks may have. Nothing secret is printed. The RoleID is none:
 #   vault read -field=role_id auth/approle/role/vaultbuddy-broker/role-id
 set -eu
 
 here=${0%/*}
-role=vaultbuddy
-secret_id_file=
-if [ "${1-}" = --secret-id ]; then
-  secret_id_file=${2:?--secret-id needs the name of a file}
-  shift 2
-fi
-if [ $# -eq 0 ]; then
-  echo "usage: $0 [--secret-id FILE] POLICY…: name the Vault policies that families may have" >&2
-  exit 2
-fi
+login= role_arn= server_id= secret_id=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --aws-iam) login=aws role_arn=${2:?--aws-iam needs the ARN of the task role of the broker} && shift 2 ;;
+    --server-id) server_id=${2:?--server-id needs the name of this Vault} && shift 2 ;;
+    --approle) login=approle && shift ;;
+    --secret-id) secret_id=${2:?--secret-id needs the name of a file} && shift 2 ;;
+    *) break ;;
+  esac
+done
+case $login:$server_id:$# in
+  :* | aws::* | *:0)
+    echo "usage: $0 --aws-iam ROLE_ARN --server-id NAME POLICY…" >&2
+    echo "       $0 --approle [--secret-id FILE] POLICY…" >&2
+    exit 2
+    ;;
+esac
 policies=$1
 shift
 for policy in "$@"; do policies=$policies,$policy; done
@@ -28,17 +35,26 @@ for policy in "$@"; do policies=$policies,$policy; done
 # What the broker itself may do: mint wrapped tokens under roles named vaultbuddy*, and take back what it minted.
 vault policy write vaultbuddy-broker "$here/broker-policy.hcl"
 
-# What it mints. Orphan, so that a restarted broker kills no app; only the policies named here, whatever it asks for.
-vault write "auth/token/roles/$role" \
-  orphan=true renewable=true token_no_default_policy=false \
+# What it mints. Orphan, so that a restarted broker kills no app; only the policies named here, whatever it asks for; and
+# an end that no renewal can put off.
+vault write auth/token/roles/vaultbuddy orphan=true renewable=true token_no_default_policy=false \
   "allowed_policies=$policies" token_explicit_max_ttl=24h
 
 # How it logs in. Its token is renewed, and made anew before it ends.
-vault read sys/auth/approle/tune >/dev/null 2>&1 || vault auth enable approle
-vault write auth/approle/role/vaultbuddy-broker \
-  token_policies=vaultbuddy-broker token_ttl=20m token_max_ttl=24h
+vault read "sys/auth/$login/tune" >/dev/null 2>&1 || vault auth enable "$login"
+if [ "$login" = aws ]; then
+  # The name is signed with each login, so that a login to another Vault is of no use here.
+  vault write auth/aws/config/client "iam_server_id_header_value=$server_id"
+  # resolve_aws_unique_ids asks IAM for the role's own number, so that a later role of the same name does not do; Vault
+  # needs iam:GetRole for it.
+  vault write auth/aws/role/vaultbuddy-broker auth_type=iam "bound_iam_principal_arn=$role_arn" \
+    resolve_aws_unique_ids=true token_policies=vaultbuddy-broker token_ttl=20m token_max_ttl=24h
+else
+  vault write auth/approle/role/vaultbuddy-broker \
+    token_policies=vaultbuddy-broker token_ttl=20m token_max_ttl=24h
+fi
 
-if [ -n "$secret_id_file" ]; then
+if [ -n "$secret_id" ]; then
   umask 077
-  vault write -f -field=secret_id auth/approle/role/vaultbuddy-broker/secret-id >"$secret_id_file"
+  vault write -f -field=secret_id auth/approle/role/vaultbuddy-broker/secret-id >"$secret_id"
 fi

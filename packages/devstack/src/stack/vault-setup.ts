@@ -1,16 +1,16 @@
 // Puts into a Vault what an operator puts there before the broker starts: its policy, its token role, its login, the
 // policies of the families and some secrets. Works on the stand-in and on a real dev server alike.
 
+import { readFileSync } from "node:fs";
 import { Secret } from "@vaultbuddy/common";
 import { request } from "@vaultbuddy/common/daemon";
 import { Agent } from "undici";
 
-/** The broker's own policy, as the README ships it. */
-export const brokerPolicy = `
-path "auth/token/create/vaultbuddy*" { capabilities = ["update"] min_wrapping_ttl = "1s" max_wrapping_ttl = "120s" }
-path "auth/token/revoke-accessor"    { capabilities = ["update"] }
-path "auth/token/lookup-accessor"    { capabilities = ["update"] }
-`;
+/** The broker's own policy, as it is shipped. */
+export const brokerPolicy = readFileSync(
+  new URL("../../../../deploy/vault/broker-policy.hcl", import.meta.url),
+  "utf8",
+);
 
 /** A Vault with its root token, for setting things up. */
 export class VaultAdmin {

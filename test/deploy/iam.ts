@@ -1,0 +1,92 @@
+// The policies of deploy/, as statements, from Terraform and from CloudFormation alike, so that both can be held against
+// AWS's own list of actions and against each other.
+
+import { parseTemplate } from "./cloudformation.ts";
+import { readTerraform } from "./terraform.ts";
+
+/** One statement, with its conditions' keys. */
+export interface Statement {
+  readonly actions: readonly string[];
+  readonly resources: readonly string[];
+  readonly conditions: readonly string[];
+  readonly effect: string;
+}
+
+const list = (value: unknown): string[] =>
+  (Array.isArray(value) ? value : value === undefined ? [] : [value]).map(
+    (one) => (typeof one === "string" ? one : JSON.stringify(one)),
+  );
+
+/** The statements of the policy documents of a Terraform module, by the document's name. */
+export async function terraformStatements(
+  folder: string,
+): Promise<Record<string, Statement[]>> {
+  const { data } = await readTerraform(folder);
+  const found: Record<string, Statement[]> = {};
+  for (const [name, bodies] of Object.entries(
+    data["aws_iam_policy_document"] ?? {},
+  )) {
+    found[name] = bodies.flatMap((body) => {
+      const dynamic = (body["dynamic"] ?? {}) as Record<
+        string,
+        { content: unknown[] }[]
+      >;
+      const statements = [
+        ...((body["statement"] ?? []) as Record<string, unknown>[]),
+        ...Object.values(dynamic)
+          .flat()
+          .flatMap((one) => one.content as Record<string, unknown>[]),
+      ];
+      return statements.map((one) => ({
+        effect: String(one["effect"] ?? "Allow"),
+        actions: list(one["actions"]),
+        resources: list(one["resources"]),
+        conditions: ((one["condition"] ?? []) as { variable: string }[]).map(
+          ({ variable }) => variable,
+        ),
+      }));
+    });
+  }
+  return found;
+}
+
+/** All actions of a Terraform module's policies. */
+export async function actionsIn(folder: string): Promise<string[]> {
+  return Object.values(await terraformStatements(folder))
+    .flat()
+    .flatMap(({ actions }) => actions)
+    .filter((action) => action !== "*");
+}
+
+/** The statements of a CloudFormation template's policies, by the resource. */
+export function templateStatements(text: string): Record<string, Statement[]> {
+  const found: Record<string, Statement[]> = {};
+  const visit = (value: unknown, name: string): void => {
+    if (typeof value !== "object" || value === null) return;
+    const { Statement: statements } = value as { Statement?: unknown };
+    if (Array.isArray(statements)) {
+      (found[name] ??= []).push(
+        ...statements.map((one: Record<string, unknown>) => ({
+          effect: String(one["Effect"]),
+          actions: list(one["Action"]),
+          resources: list(one["Resource"]),
+          conditions: Object.values(
+            (one["Condition"] ?? {}) as Record<string, object>,
+          ).flatMap((test) => Object.keys(test)),
+        })),
+      );
+    }
+    for (const inner of Object.values(value)) visit(inner, name);
+  };
+  for (const [name, resource] of Object.entries(parseTemplate(text).Resources))
+    visit(resource, name);
+  return found;
+}
+
+/** All actions of a CloudFormation template's policies. */
+export function templateActions(text: string): string[] {
+  return Object.values(templateStatements(text))
+    .flat()
+    .flatMap(({ actions }) => actions)
+    .filter((action) => action !== "*");
+}
