@@ -91,7 +91,8 @@ export function readConfig(
   };
 }
 
-function reason(error: unknown): string {
+/** What to say of a setting or file that cannot be used. */
+export function reason(error: unknown): string {
   const code: unknown =
     error instanceof Error ? Reflect.get(error, "code") : undefined;
   if (typeof code === "string" && /^E[A-Z]+$/.test(code)) {

@@ -14,8 +14,11 @@ import {
 import { Command } from "commander";
 import { readConfig } from "./config.ts";
 import { deriveForContainer, deriveSettings, generateMaster } from "./keys.ts";
+import { runCheck, runExplain } from "./explain/command.ts";
+import type { AnswerForm, ExplainForm } from "./explain/command.ts";
 import { serve } from "./serve.ts";
 import { serveSettings } from "./settings.ts";
+import { explainSettings } from "./settings/explain.ts";
 
 /** How long a stop may take, in milliseconds: ECS sends SIGKILL after 30 s. */
 const STOP_MS = 25_000;
@@ -24,6 +27,13 @@ const readFile = (path: string): string => readFileSync(path, "utf8");
 const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
+
+const lent = { env: process.env, read: readFile, print, clock: systemClock };
+
+/** The exit code of `policy` when it has no answer; 1 is the answer no. */
+const CANNOT_SAY = 2;
+const exitCodes =
+  "\nExit codes: 0 it would be served, 1 it would be denied, 2 it cannot be said.";
 
 const program = new Command("vaultbuddy-broker").description(
   "Checks with ECS what agents report, and hands started containers a wrapped Vault token.",
@@ -65,6 +75,48 @@ derive.action(() => {
   );
   print(deriveForContainer(readFile(masterFile), account, family));
 });
+
+const policy = program
+  .command("policy")
+  .description("check a policy document, and explain what it gives");
+const explaining = policy
+  .command("explain")
+  .argument("<target>", "FAMILY, FAMILY/CONTAINER or the ARN of a task")
+  .description(
+    "say which rule applies, what it gives, where would be dialled, and why it would be denied; changes nothing",
+  )
+  .option("--container <name>", "of a task, explain this container only")
+  .option("--cluster <name>", "the cluster of a task whose ARN names none")
+  .option("--json", "answer in JSON")
+  .addHelpText("after", exitCodes);
+addSettings(explaining, explainSettings);
+judging(explaining).action(async (target: string, form: ExplainForm) => {
+  await judged(() => runExplain(target, form, explaining, lent));
+});
+judging(policy.command("check"))
+  .argument("<file>", "a policy document")
+  .description("say every fault of a policy document")
+  .option("--json", "answer in JSON")
+  .addHelpText("after", exitCodes)
+  .action(async (file: string, form: AnswerForm) => {
+    await judged(() => runCheck(file, form, lent));
+  });
+
+/** A command whose exit code 1 is an answer: what is wrong with its arguments is 2. */
+function judging(command: Command): Command {
+  return command.exitOverride(({ exitCode }) => {
+    process.exit(exitCode === 0 ? 0 : CANNOT_SAY);
+  });
+}
+
+async function judged(work: () => number | Promise<number>): Promise<void> {
+  try {
+    process.exitCode = await work();
+  } catch (error) {
+    process.stderr.write(`vaultbuddy-broker: ${lastWords(error)}\n`);
+    process.exitCode = CANNOT_SAY;
+  }
+}
 
 try {
   await program.parseAsync();

@@ -14,7 +14,8 @@ import {
 } from "./simple.ts";
 import { wrappedLogin } from "./wrapped.ts";
 
-type LoginSettings = SettingsOf<typeof loginSettings & typeof vaultSettings>;
+type LoginSettings = SettingsOf<typeof loginSettings> &
+  Pick<SettingsOf<typeof vaultSettings>, "vaultTimeout">;
 
 /** A way to log in, ready for the process's clock. */
 export type OpenLogin = (clock: Clock) => LoginMethod;

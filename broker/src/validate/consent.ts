@@ -67,6 +67,54 @@ export function refuseUnproven(
   }
 }
 
+/** One of a rule's demands on a task. */
+export interface Demand {
+  /** The field of `require`. */
+  readonly field: string;
+  /** Undefined when the task fits. */
+  readonly refusal: Refusal<"policy_denied"> | undefined;
+}
+
+/** Every demand of a rule, met or not. */
+export function demandsOf(
+  rule: PolicyRule,
+  task: TaskFacts,
+  container: ContainerFacts,
+  cluster: ClusterArn,
+): readonly Demand[] {
+  const { require } = rule;
+  const { image, imageDigest } = container;
+  const identity =
+    image === undefined ? undefined : imageIdentity(image, imageDigest);
+  return [
+    {
+      field: "overrides",
+      refusal:
+        require.overrides === "deny" && task.overrides.length > 0
+          ? denied(
+              `the task was run with overrides (${task.overrides.slice(0, 5).join(", ")}): run it without, or let the rule require overrides: allow`,
+            )
+          : undefined,
+    },
+    {
+      field: "exec",
+      refusal:
+        require.exec === "deny" && task.exec
+          ? denied(
+              "the task allows ECS Exec, so a shell in it could read its secrets: turn enableExecuteCommand off, or let the rule require exec: allow",
+            )
+          : undefined,
+    },
+    demand(require.group, "group", (glob) => matchesMaybe(glob, task.group)),
+    demand(require.clusters, "clusters", (one) => matchesCluster(one, cluster)),
+    demand(require.launchType, "launchType", (one) => one === task.launchType),
+    demand(require.startedBy, "startedBy", (glob) =>
+      matchesMaybe(glob, task.startedBy),
+    ),
+    demand(require.images, "images", (glob) => matchesMaybe(glob, identity)),
+  ];
+}
+
 /** Checks a rule's demands on the task. */
 export function refuseUnfit(
   rule: PolicyRule,
@@ -74,39 +122,28 @@ export function refuseUnfit(
   container: ContainerFacts,
   cluster: ClusterArn,
 ): void {
-  const { require } = rule;
-  if (require.overrides === "deny" && task.overrides.length > 0) {
-    throw denied(
-      `the task was run with overrides (${task.overrides.slice(0, 5).join(", ")}): run it without, or let the rule require overrides: allow`,
-    );
-  }
-  if (require.exec === "deny" && task.exec) {
-    throw denied(
-      "the task allows ECS Exec, so a shell in it could read its secrets: turn enableExecuteCommand off, or let the rule require exec: allow",
-    );
-  }
-  demand(require.group, "group", (glob) => matchesMaybe(glob, task.group));
-  demand(require.clusters, "clusters", (one) => matchesCluster(one, cluster));
-  demand(require.launchType, "launchType", (one) => one === task.launchType);
-  demand(require.startedBy, "startedBy", (glob) =>
-    matchesMaybe(glob, task.startedBy),
+  const unmet = demandsOf(rule, task, container, cluster).find(
+    ({ refusal }) => refusal !== undefined,
   );
-  const { image, imageDigest } = container;
-  const identity =
-    image === undefined ? undefined : imageIdentity(image, imageDigest);
-  demand(require.images, "images", (glob) => matchesMaybe(glob, identity));
+  if (unmet?.refusal !== undefined) {
+    throw unmet.refusal;
+  }
 }
 
 function demand<Wanted>(
   wanted: readonly Wanted[] | undefined,
   field: string,
   fits: (one: Wanted) => boolean,
-): void {
-  if (wanted !== undefined && !wanted.some(fits)) {
-    throw denied(
-      `what ECS says of the task does not fit the rule's require.${field}`,
-    );
-  }
+): Demand {
+  const met = wanted === undefined || wanted.some(fits);
+  return {
+    field,
+    refusal: met
+      ? undefined
+      : denied(
+          `what ECS says of the task does not fit the rule's require.${field}`,
+        ),
+  };
 }
 
 function matchesMaybe(glob: string, value: string | undefined): boolean {

@@ -100,15 +100,7 @@ export function judge(
 ): Verdict {
   refuseForeignCluster(notice, options);
   const { task } = evidence;
-  if (task.taskArn !== notice.task.arn) {
-    throw new Refusal("task_not_found", "ECS answered for another task");
-  }
-  if (task.clusterArn !== notice.cluster.arn) {
-    throw new Refusal(
-      "task_not_found",
-      "ECS has the task in another cluster than the notice says",
-    );
-  }
+  refuseOtherTask(notice, task);
   const container = task.containers.find(
     ({ name }) => name === notice.containerName,
   );
@@ -130,8 +122,21 @@ export function judge(
   return weigh(notice, evidence, rule, found, options);
 }
 
+/** Refuses an answer that is not about the task that was asked for. */
+export function refuseOtherTask(notice: Notice, task: TaskFacts): void {
+  if (task.taskArn !== notice.task.arn) {
+    throw new Refusal("task_not_found", "ECS answered for another task");
+  }
+  if (task.clusterArn !== notice.cluster.arn) {
+    throw new Refusal(
+      "task_not_found",
+      "ECS has the task in another cluster than the notice says",
+    );
+  }
+}
+
 /** `desiredStatus` and state. Undefined when both are as they must be. */
-function stateOf(
+export function stateOf(
   task: TaskFacts,
   container: ContainerFacts | undefined,
   options: JudgeOptions,
@@ -161,7 +166,7 @@ function stateOf(
 }
 
 /** Once a container has had its token, its age says nothing any more: ECS restarts it in place and keeps `startedAt`. */
-function refuseOld(
+export function refuseOld(
   evidence: Evidence,
   rule: PolicyRule | undefined,
   options: JudgeOptions,
@@ -193,7 +198,8 @@ function refuseOld(
   }
 }
 
-function identify(
+/** The container with the runtimeId that ECS names for it, which must be the notice's. */
+export function identify(
   notice: Notice,
   container: ContainerFacts | undefined,
 ): (ContainerFacts & { runtimeId: string }) | NotYet {
@@ -263,7 +269,8 @@ function weigh(
   }
 }
 
-function containerDefinitionOf(
+/** The container as its task definition has it. */
+export function containerDefinitionOf(
   definition: DefinitionFacts,
   task: TaskFacts,
   name: string,
