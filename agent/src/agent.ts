@@ -1,6 +1,7 @@
 // THE FLOW of the agent: for each container that has started, find out which container of which ECS task it is, and tell
 // a broker. Read this first.
 
+import { Farewells } from "./farewell.ts";
 import { identify } from "./identify.ts";
 import type { Member, OptIn } from "./identify.ts";
 import { Notifier } from "./notify.ts";
@@ -24,12 +25,14 @@ export interface AgentDeps extends NotifyDeps {
 export class Agent {
   readonly #deps: AgentDeps;
   readonly #notifier: Notifier;
+  readonly #farewells: Farewells;
   readonly queue: NoticeQueue;
   readonly watch: Watch;
 
   constructor(deps: AgentDeps) {
     this.#deps = deps;
     this.#notifier = new Notifier(deps);
+    this.#farewells = new Farewells(deps);
     this.queue = new NoticeQueue(deps, limits);
     this.watch = new Watch({
       ...deps,
@@ -39,6 +42,7 @@ export class Agent {
         },
         ended: (id) => {
           this.queue.ended(id);
+          this.#farewells.say(id);
         },
       },
     });
@@ -65,7 +69,9 @@ export class Agent {
     log.debug({ ...member, by, age }, "a container has started");
     this.queue.offer(id, age, async (ticket) => {
       const cluster = await this.#clusterOf(member, ticket.signal);
-      await this.#notifier.notify({ ...member, cluster }, ticket);
+      const notice = { ...member, cluster };
+      this.#farewells.remember(notice);
+      await this.#notifier.notify(notice, ticket);
     });
   }
 

@@ -22,6 +22,10 @@ export const counters = {
   },
   notices: { help: "Notices that ended, by outcome.", label: "outcome" },
   attempts: { help: "Requests to a broker, by what came of it.", label: "as" },
+  farewells: {
+    help: "Hints to a broker that a container has ended, by what came of them.",
+    label: "as",
+  },
   dropped: {
     help: "Notices that were given up without an outcome, by reason.",
     label: "reason",

@@ -22,7 +22,7 @@ import type { Policy } from "./policy.ts";
 import { NoticeLimit } from "./ratelimit.ts";
 import { Retirement } from "./retire.ts";
 import { buildServer } from "./server.ts";
-import { vouch } from "./validate.ts";
+import { refuseForeignCluster, vouch } from "./validate.ts";
 import { openAccessors } from "./vault/accessors.ts";
 import { openVaultApi } from "./vault/api.ts";
 import { VaultTransport } from "./vault/transport.ts";
@@ -131,6 +131,10 @@ export async function serve(
   const server = buildServer({
     log,
     handOff: (notice, source) => broker.handOff(notice, source),
+    stopped: (notice) => {
+      refuseForeignCluster(notice, config);
+      retirement.hint({ taskArn: notice.task.arn, ...notice });
+    },
     admit: (source) => limit.admit(source),
     notReady: () => [
       ...(session.sealed ? ["sealed"] : []),

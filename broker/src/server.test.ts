@@ -19,6 +19,7 @@ const notice = {
 const deps = (more: Partial<ServerDeps> = {}): ServerDeps => ({
   log: silent,
   handOff: () => Promise.resolve({ outcome: "delivered", deliveryId: "d-1" }),
+  stopped: () => undefined,
   admit: () => undefined,
   notReady: () => [],
   warnings: () => [],
@@ -162,4 +163,17 @@ test("what is no HTTP is closed and the server lives on", async () => {
   expect(heard).toContain("400 Bad Request");
   expect((await server.inject("/healthz")).statusCode).toBe(200);
   await server.close();
+});
+
+test("a hint that a container has stopped is noted, and parsed as strictly as a notice", async () => {
+  const noted: unknown[] = [];
+  const server = buildServer(
+    deps({ stopped: (one) => noted.push(one.containerName) }),
+  );
+  const send = async (payload: object): Promise<number> =>
+    (await server.inject({ method: "POST", url: "/v1/stopped", payload }))
+      .statusCode;
+  expect(await send(notice)).toBe(202);
+  expect(await send({ ...notice, token: "x" })).toBe(400);
+  expect(noted).toEqual(["app"]);
 });

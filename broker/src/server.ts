@@ -20,6 +20,8 @@ export interface ServerDeps {
   readonly log: Log;
   /** The flow. Throws Refusal. */
   readonly handOff: (notice: Notice, source: string) => Promise<Delivered>;
+  /** Takes a hint that a container has stopped. Throws Refusal `cluster_not_allowed`. */
+  readonly stopped: (notice: Notice) => void;
   /** Throws Refusal `rate_limited` when this source has sent too many. */
   readonly admit: (source: string) => void;
   /** What keeps the broker from serving now; empty when nothing does. */
@@ -82,6 +84,11 @@ export function buildServer(deps: ServerDeps): FastifyInstance {
     deps.admit(request.ip);
     const notice = readNotice(request.body);
     return await reply.send(await deps.handOff(notice, request.ip));
+  });
+  server.post("/v1/stopped", (request, reply) => {
+    deps.admit(request.ip);
+    deps.stopped(readNotice(request.body));
+    return reply.code(202).send({ outcome: "noted" });
   });
   server.get("/healthz", () => ({ ok: true }));
   server.get("/readyz", (_request, reply) => {

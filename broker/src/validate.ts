@@ -9,6 +9,7 @@ import type { Finding, InquiryDeps } from "./validate/inquiry.ts";
 import { refuseForeignCluster } from "./validate/judge.ts";
 
 export { parseClusterPattern } from "./policy/cluster.ts";
+export { refuseForeignCluster } from "./validate/judge.ts";
 export type { JudgeOptions } from "./validate/judge.ts";
 
 declare const vouched: unique symbol;
