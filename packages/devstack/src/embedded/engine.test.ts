@@ -144,10 +144,10 @@ test("a half that is closed early still gets its answer through a published port
     command: script(
       `require("node:net").createServer({ allowHalfOpen: true }, (socket) => {
          socket.resume(); socket.on("end", () => socket.end("got it all"));
-       }).listen(80, process.env.AT.split(":")[0], () => console.log("listens"))`,
+       }).listen(8080, process.env.AT.split(":")[0], () => console.log("listens"))`,
     ),
-    env: { AT: "0.0.0.0:80" },
-    ports: [{ containerPort: 80, hostPort: 0, protocol: "tcp" }],
+    env: { AT: "0.0.0.0:8080" },
+    ports: [{ containerPort: 8080, hostPort: 0, protocol: "tcp" }],
   });
   await expect.poll(() => docker.logs(id)).toContain("listens");
   const { ports } = await docker.inspect(id);
