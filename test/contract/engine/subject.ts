@@ -40,7 +40,7 @@ const acts = {
 acts[what]();
 `;
 
-export const programPath = "/app/program.cjs";
+const programPath = "/app/program.cjs";
 
 /** Starts the program with these words. */
 export function doing(...words: readonly string[]): string[] {
