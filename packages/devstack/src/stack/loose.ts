@@ -2,7 +2,7 @@
 // names. For stories that are about what is said and not about containers: it starts in a tenth of the time and lets a
 // story stand in the way.
 
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
@@ -18,6 +18,8 @@ import type { Stack } from "./stack.ts";
 /** What a loose task is to be like. */
 export interface LooseSpec {
   readonly family?: string;
+  /** Default: bridge, at the host's address. In awsvpc mode that address is shown as the task's own. */
+  readonly networkMode?: "bridge" | "awsvpc";
   /** Variables of the entrypoint beside those it needs; they beat them. */
   readonly env?: Readonly<Record<string, string>>;
   /** Changes the container's definition. */
@@ -46,6 +48,24 @@ export interface LooseTask {
 
 const app = fileURLToPath(new URL("../../sample-app/app.cjs", import.meta.url));
 
+/** How a container's definition and ECS's record name an address and port. */
+const places = {
+  bridge: (_host: string, hostPort: number) => ({
+    defined: { portMappings: [{ containerPort: 9202, hostPort: 0 }] },
+    shown: {
+      networkBindings: [
+        { bindIP: "0.0.0.0", containerPort: 9202, hostPort, protocol: "tcp" },
+      ],
+    },
+  }),
+  awsvpc: (privateIpv4Address: string, port: number) => ({
+    defined: { environment: [{ name: "WIS_LISTEN", value: `:${port}` }] },
+    shown: {
+      networkInterfaces: [{ attachmentId: randomUUID(), privateIpv4Address }],
+    },
+  }),
+};
+
 /** Registers the definition and places the record. */
 export async function looseTask(
   stack: Stack,
@@ -53,17 +73,22 @@ export async function looseTask(
 ): Promise<LooseTask> {
   const family = spec.family ?? sampleFamily;
   const port = await freePort();
+  const networkMode = spec.networkMode ?? "bridge";
+  const { defined, shown } = places[networkMode](
+    stack.aws.hostAddress,
+    spec.dialledPort ?? port,
+  );
   const { taskDefinition } = await stack.ecs.send(
     new RegisterTaskDefinitionCommand({
       family,
-      networkMode: "bridge",
+      networkMode,
       containerDefinitions: [
         {
           name: "app",
           image: "loose",
           memory: 64,
           dockerLabels: { "vaultbuddy.enable": "true" },
-          portMappings: [{ containerPort: 9202, hostPort: 0 }],
+          ...defined,
           ...spec.container,
         },
       ],
@@ -79,14 +104,7 @@ export async function looseTask(
       {
         name: "app",
         runtimeId: containerId,
-        networkBindings: [
-          {
-            bindIP: "0.0.0.0",
-            containerPort: 9202,
-            hostPort: spec.dialledPort ?? port,
-            protocol: "tcp",
-          },
-        ],
+        ...shown,
       },
     ],
     ...spec.record,
