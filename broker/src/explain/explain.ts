@@ -9,10 +9,11 @@ import type { EcsProvider } from "../ecs.ts";
 import type { Policy } from "../policy.ts";
 import { checkAll } from "../validate/checks.ts";
 import type { Check } from "../validate/checks.ts";
+import { secretsOf } from "../validate/consent.ts";
 import { judge } from "../validate/judge.ts";
 import type { Evidence, JudgeOptions, Verdict } from "../validate/judge.ts";
 import { chooseForFamily, chooseRule } from "./rules.ts";
-import type { Defaults, RuleChoice } from "./rules.ts";
+import type { Defaults, Gives, RuleChoice } from "./rules.ts";
 import type { Target } from "./target.ts";
 
 /** What is said of one container, or of a family as such. */
@@ -149,12 +150,37 @@ function explainContainer(
   const { family } = evidence.task.definition;
   const container = notice.containerName;
   const verdict = verdictOf(notice, evidence, deps);
+  const choice = chooseRule(policy, { family, container }, defaults);
   return {
     name: `${family}/${container}`,
-    ...chooseRule(policy, { family, container }, defaults),
+    ...choice,
+    ...withLabels(choice, notice, evidence, policy),
     checks: checkAll(notice, evidence, policy, options),
     ...verdict,
   };
+}
+
+/** What the container's labels add to what its rule gives, when they are well formed. */
+function withLabels(
+  { gives }: RuleChoice,
+  { containerName }: Notice,
+  { task, definition }: Evidence,
+  policy: Pick<Policy, "match">,
+): { gives?: Gives } {
+  const rule = policy.match(task.definition.family, containerName);
+  const own = definition?.containers.find(({ name }) => name === containerName);
+  if (gives === undefined || rule === undefined || own === undefined) {
+    return {};
+  }
+  try {
+    const { paths, env } = secretsOf(rule, own);
+    return {
+      gives: { ...gives, secrets: paths, env: Object.fromEntries(env) },
+    };
+  } catch {
+    // One of the checks says so.
+    return {};
+  }
 }
 
 function verdictOf(

@@ -41,7 +41,7 @@ function renderChecks(checks: readonly Check[]): string[] {
   }
   const width = Math.max(...checks.map(({ name }) => name.length));
   return [
-    "  checks, in the order in which the first NO decides:",
+    "  checks, in the order in which the first NO decides (whether it has had a token is in the broker's ledger):",
     ...checks.map(({ name, result, code, why }) => {
       const said = why === undefined ? "" : `  ${code ?? ""}: ${why}`;
       return `    ${name.padEnd(width)}  ${marks[result]}${said}`;

@@ -6,6 +6,7 @@ import { parseDefinition } from "../ecs/definition.ts";
 import { parseTask } from "../ecs/facts.ts";
 import { loadPolicy } from "../policy.ts";
 import { parseClusterPattern } from "../policy/cluster.ts";
+import { checkAll } from "./checks.ts";
 import { judge } from "./judge.ts";
 import type { Evidence, JudgeOptions } from "./judge.ts";
 
@@ -117,6 +118,25 @@ interface Case {
 
 /** What the judge says, in one word: a refusal's code, or the kind of the verdict; and why. */
 function verdictOf(one: Case): { word: string; why: string } {
+  const said = judged(one);
+  explainsTheSame(one, said.word);
+  return said;
+}
+
+/** What `policy explain` lists must lead to the same verdict: the first check that does not pass is the one that decides. */
+function explainsTheSame(one: Case, word: string): void {
+  if (word.startsWith("needs_") || one.definition === "absent") {
+    return;
+  }
+  const first = checkAll(...given(one)).find(
+    ({ result }) => result === "fail" || result === "not yet",
+  );
+  expect(first === undefined ? "vouched" : first.code, first?.name).toBe(
+    word.replace("not_yet ", ""),
+  );
+}
+
+function given(one: Case): Parameters<typeof judge> {
   const evidence: Evidence = {
     task: parseTask(task(one.task)),
     now: NOW * 1000,
@@ -130,11 +150,12 @@ function verdictOf(one: Case): { word: string; why: string } {
     JSON.stringify(one.policy ?? { web: one.rule ?? {} }),
     "test",
   );
+  return [notice(one.notice), evidence, policy, { ...options, ...one.options }];
+}
+
+function judged(one: Case): { word: string; why: string } {
   try {
-    const verdict = judge(notice(one.notice), evidence, policy, {
-      ...options,
-      ...one.options,
-    });
+    const verdict = judge(...given(one));
     switch (verdict.kind) {
       case "vouched":
         return {

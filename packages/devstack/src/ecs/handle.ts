@@ -18,6 +18,8 @@ export interface AwsHandle {
   readonly secrets: Map<string, string>;
   /** Registers a task definition, given as RegisterTaskDefinition takes it; throws what that refuses with. */
   putDefinition(definition: unknown): TaskDefinition;
+  /** Adds a container instance to the first cluster; answers its ARN. DescribeInstances says the address is this. */
+  putInstance(privateIpAddress: string): string;
   /** Places a made-up task that has no container. */
   putTask(task: MadeUpTask): TaskRecord;
   /** Changes members of any task's record as the API shows it. Containers are matched by name; one that

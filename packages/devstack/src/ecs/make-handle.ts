@@ -38,6 +38,10 @@ export function makeHandle(
     putDefinition: (definition) =>
       registerTaskDefinition(store, new Input(definition), limits)
         .taskDefinition,
+    putInstance: (privateIpAddress) => {
+      const [cluster = "default"] = store.clusters.keys();
+      return store.addInstance(cluster, privateIpAddress).arn;
+    },
     putTask: (task) => putTask(store, task),
     updateTask: (taskArn, change) => {
       const record = recordOf(taskArn);
