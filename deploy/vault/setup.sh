@@ -3,19 +3,20 @@
 # command `vault`, VAULT_ADDR, and a token that may do this (VAULT_TOKEN or `vault login`). It says how things are to be
 # and can be run again at any time.
 #
-#   setup.sh --aws-iam ROLE_ARN --server-id NAME POLICY…   the broker logs in as its ECS task role
-#   setup.sh --approle [--secret-id FILE] POLICY…          the broker logs in with a SecretID
+#   setup.sh --aws-iam ROLE_ARN --server-id NAME [--unresolved] POLICY…   the broker logs in as its ECS task role
+#   setup.sh --approle [--secret-id FILE] POLICY…                         the broker logs in with a SecretID
 #
 # POLICY… are the Vault policies that families of tasks may have. Nothing secret is printed. The RoleID is none:
 #   vault read -field=role_id auth/approle/role/vaultbuddy-broker/role-id
 set -eu
 
 here=${0%/*}
-login= role_arn= server_id= secret_id=
+login= role_arn= server_id= secret_id= resolve=true
 while [ $# -gt 0 ]; do
   case $1 in
     --aws-iam) login=aws role_arn=${2:?--aws-iam needs the ARN of the task role of the broker} && shift 2 ;;
     --server-id) server_id=${2:?--server-id needs the name of this Vault} && shift 2 ;;
+    --unresolved) resolve=false && shift ;;
     --approle) login=approle && shift ;;
     --secret-id) secret_id=${2:?--secret-id needs the name of a file} && shift 2 ;;
     *) break ;;
@@ -23,7 +24,7 @@ while [ $# -gt 0 ]; do
 done
 case $login:$server_id:$# in
   :* | aws::* | *:0)
-    echo "usage: $0 --aws-iam ROLE_ARN --server-id NAME POLICY…" >&2
+    echo "usage: $0 --aws-iam ROLE_ARN --server-id NAME [--unresolved] POLICY…" >&2
     echo "       $0 --approle [--secret-id FILE] POLICY…" >&2
     exit 2
     ;;
@@ -45,10 +46,10 @@ vault read "sys/auth/$login/tune" >/dev/null 2>&1 || vault auth enable "$login"
 if [ "$login" = aws ]; then
   # The name is signed with each login, so that a login to another Vault is of no use here.
   vault write auth/aws/config/client "iam_server_id_header_value=$server_id"
-  # resolve_aws_unique_ids asks IAM for the role's own number, so that a later role of the same name does not do; Vault
-  # needs iam:GetRole for it.
+  # Resolved, Vault asks IAM for the role's own number, so that a later role of the same name does not do: it needs
+  # iam:GetRole for that. --unresolved is for a Vault that has no credentials of AWS.
   vault write auth/aws/role/vaultbuddy-broker auth_type=iam "bound_iam_principal_arn=$role_arn" \
-    resolve_aws_unique_ids=true token_policies=vaultbuddy-broker token_ttl=20m token_max_ttl=24h
+    "resolve_aws_unique_ids=$resolve" token_policies=vaultbuddy-broker token_ttl=20m token_max_ttl=24h
 else
   vault write auth/approle/role/vaultbuddy-broker \
     token_policies=vaultbuddy-broker token_ttl=20m token_max_ttl=24h

@@ -9,7 +9,7 @@ export interface Statement {
   readonly actions: readonly string[];
   readonly resources: readonly string[];
   readonly conditions: readonly string[];
-  readonly effect: string;
+  readonly effect: "Allow" | "Deny";
 }
 
 const list = (value: unknown): string[] =>
@@ -38,7 +38,7 @@ export async function terraformStatements(
           .flatMap((one) => one.content as Record<string, unknown>[]),
       ];
       return statements.map((one) => ({
-        effect: String(one["effect"] ?? "Allow"),
+        effect: one["effect"] === "Deny" ? "Deny" : "Allow",
         actions: list(one["actions"]),
         resources: list(one["resources"]),
         conditions: ((one["condition"] ?? []) as { variable: string }[]).map(
@@ -66,8 +66,8 @@ export function templateStatements(text: string): Record<string, Statement[]> {
     const { Statement: statements } = value as { Statement?: unknown };
     if (Array.isArray(statements)) {
       (found[name] ??= []).push(
-        ...statements.map((one: Record<string, unknown>) => ({
-          effect: String(one["Effect"]),
+        ...statements.map((one: Record<string, unknown>): Statement => ({
+          effect: one["Effect"] === "Deny" ? "Deny" : "Allow",
           actions: list(one["Action"]),
           resources: list(one["Resource"]),
           conditions: Object.values(

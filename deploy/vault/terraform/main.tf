@@ -69,8 +69,8 @@ resource "vault_aws_auth_backend_client" "login" {
   depends_on                 = [vault_auth_backend.login]
 }
 
-# resolve_aws_unique_ids asks IAM for the role's own number, so that a later role of the same name does not do; Vault
-# needs iam:GetRole for it.
+# Resolved, Vault asks IAM for the role's own number, so that a later role of the same name does not do: it needs
+# iam:GetRole for that.
 resource "vault_aws_auth_backend_role" "broker" {
   count                    = local.aws
   role                     = "vaultbuddy-broker"

@@ -1,5 +1,6 @@
 // `npx --yes pnpm@12 images`: builds the images of the product and of what it is tried out with, and prints their sizes.
 
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { connectDocker } from "../engine/docker-connect.ts";
@@ -12,6 +13,7 @@ const usage = `usage: npx --yes pnpm@12 images [flags] [NAME…]
                    pinned Node and this machine's C library, where no registry is reached
   --prefix TEXT    before each name, such as 123456789012.dkr.ecr.eu-west-1.amazonaws.com/
   --tag TEXT       default latest
+  --into DIR       where the folders are laid out (default dist/images)
   --stage          only lay out dist/images/NAME, for \`docker build\`; needs no Docker
 DOCKER_HOST names another engine than /var/run/docker.sock. The image of the entrypoint needs Debian's musl-tools.`;
 
@@ -28,6 +30,7 @@ function readOrder(args: readonly string[]): Order & { stageOnly: boolean } {
       base: { type: "string", default: "node:26-slim" },
       prefix: { type: "string", default: "" },
       tag: { type: "string", default: "latest" },
+      into: { type: "string", default: `${root}dist/images` },
       stage: { type: "boolean", default: false },
     },
   });
@@ -37,7 +40,7 @@ function readOrder(args: readonly string[]): Order & { stageOnly: boolean } {
   if (unknown !== undefined) {
     throw new Error(`there is no image ${unknown}\n${usage}`);
   }
-  const { base, prefix, tag, stage } = values;
+  const { base, prefix, tag, into, stage } = values;
   return {
     images: allImages.filter(
       ({ name }) => positionals.length === 0 || positionals.includes(name),
@@ -45,7 +48,7 @@ function readOrder(args: readonly string[]): Order & { stageOnly: boolean } {
     base,
     prefix,
     tag,
-    folder: `${root}dist/images`,
+    folder: resolve(into),
     node: process.execPath,
     stageOnly: stage,
   };

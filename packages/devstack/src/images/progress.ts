@@ -15,7 +15,8 @@ export async function finish(progress: AsyncIterable<unknown>): Promise<void> {
       last.splice(0, last.length - LAST_LINES);
     }
     if (error !== undefined) {
-      throw new Error(`${String(error)}\n${last.join("\n")}`);
+      const told = typeof error === "string" ? error : JSON.stringify(error);
+      throw new Error(`${told}\n${last.join("\n")}`);
     }
   }
 }

@@ -51,7 +51,7 @@ export function readCommand(args: readonly string[], from: Sources): Asked {
       return {
         method: "POST",
         path: second.replace("/", "/data/"),
-        body: { data: pairs(rest, from) },
+        body: { data: secretOf(rest, from) },
         success: "answered",
       };
     default:
@@ -74,6 +74,17 @@ export function readCommand(args: readonly string[], from: Sources): Asked {
   throw new Error(
     `this stand-in for the vault command has no: vault ${words.join(" ")}`,
   );
+}
+
+/** `key=value…`, or `@file` with a JSON object. */
+function secretOf(
+  words: readonly string[],
+  from: Sources,
+): Record<string, unknown> {
+  const [file] = words;
+  if (words.length !== 1 || file === undefined || !file.startsWith("@"))
+    return pairs(words, from);
+  return JSON.parse(from.readFile(file.slice(1))) as Record<string, unknown>;
 }
 
 function pairs(

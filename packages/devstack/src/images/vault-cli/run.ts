@@ -67,7 +67,11 @@ function successful(asked: Asked, answer: unknown): Outcome {
         stderr: `Field ${JSON.stringify(asked.field)} not present in secret\n`,
         code: 1,
       }
-    : { stdout: String(value), stderr: "", code: 0 };
+    : { stdout: printed(value), stderr: "", code: 0 };
+}
+
+function printed(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 function member(value: unknown, name: string): unknown {
