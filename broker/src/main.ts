@@ -8,12 +8,11 @@ import {
   addSettings,
   describeError,
   openLog,
-  readSettings,
   stopSignal,
 } from "@vaultbuddy/common/daemon";
 import { Command } from "commander";
 import { readConfig } from "./config.ts";
-import { deriveForContainer, deriveSettings, generateMaster } from "./keys.ts";
+import { keysSettings, runDerive, runGenerate, runPublic } from "./keys.ts";
 import { runCheck, runExplain } from "./explain/command.ts";
 import type { AnswerForm, ExplainForm } from "./explain/command.ts";
 import { serve } from "./serve.ts";
@@ -26,6 +25,10 @@ const STOP_MS = 25_000;
 const readFile = (path: string): string => readFileSync(path, "utf8");
 const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
+};
+
+const note = (line: string): void => {
+  process.stderr.write(`${line}\n`);
 };
 
 const lent = { env: process.env, read: readFile, print, clock: systemClock };
@@ -58,23 +61,23 @@ serving.action(async () => {
 
 const keys = program
   .command("keys")
-  .description("make master keys and derive families' keys");
-keys
+  .description("make keys, and derive what containers hold");
+const keyed = { ...lent, note, randomBytes };
+const generate = keys
   .command("generate")
-  .description("print a new master key")
-  .action(() => print(generateMaster(randomBytes)));
+  .description("make a new master key, or a pair");
+addSettings(generate, keysSettings.generate);
+generate.action(() => runGenerate(generate, keyed));
+const publish = keys
+  .command("public")
+  .description("print the public half of a pair, which containers hold");
+addSettings(publish, keysSettings.public);
+publish.action(() => runPublic(publish, keyed));
 const derive = keys
   .command("derive")
-  .description("print the key that containers of one family hold");
-addSettings(derive, deriveSettings);
-derive.action(() => {
-  const { masterFile, account, family } = readSettings(
-    deriveSettings,
-    derive,
-    process.env,
-  );
-  print(deriveForContainer(readFile(masterFile), account, family));
-});
+  .description("make the keys that containers of families hold");
+addSettings(derive, keysSettings.derive);
+derive.action(() => runDerive(derive, keyed));
 
 const policy = program
   .command("policy")

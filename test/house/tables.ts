@@ -2,7 +2,7 @@
 
 import { deliveryCodes, noticeCodes } from "@vaultbuddy/common";
 import { settings as agentSettings } from "../../agent/src/config.ts";
-import { deriveSettings } from "../../broker/src/keys.ts";
+import { keysSettings } from "../../broker/src/keys.ts";
 import { serveSettings } from "../../broker/src/settings.ts";
 import { exits } from "../../entrypoint/src/exit.ts";
 import { settings as entrypointSettings } from "../../entrypoint/src/settings.ts";
@@ -73,7 +73,9 @@ function codes(
 /** Every generated part of the README by the name in its markers. */
 const tables: Readonly<Record<string, string>> = {
   "settings of the broker": flags(serveSettings),
-  "settings of keys derive": flags(deriveSettings),
+  "settings of keys generate": flags(keysSettings.generate),
+  "settings of keys public": flags(keysSettings.public),
+  "settings of keys derive": flags(keysSettings.derive),
   "settings of the agent": flags(agentSettings),
   "settings of the entrypoint": variables(entrypointSettings),
   "codes of the broker": codes(noticeCodes),
