@@ -2,7 +2,8 @@
 // non-blocking, which the command would inherit; and with the heavy parts of Node loaded by their first use, because the
 // port must be open before them.
 
-import { builtinModules, createRequire } from "node:module";
+import { readFile } from "node:fs/promises";
+import { builtinModules } from "node:module";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import type { Plugin } from "esbuild";
@@ -28,27 +29,55 @@ export async function bundleEntrypoint(outfile: string): Promise<void> {
   });
 }
 
-/** Replaces each built-in module by an object of getters that loads it. */
+/**
+ * Replaces each built-in module by an object of getters that load it: one for each name that the importing file names,
+ * and no more, because every one is defined before the port is open.
+ */
 const lateBuiltins: Plugin = {
   name: "late-builtins",
   setup(builder) {
-    const require = createRequire(import.meta.url);
-    builder.onResolve({ filter: /^node:/, namespace: "file" }, ({ path }) => {
-      const name = path.slice("node:".length);
-      return builtinModules.includes(name) && !EARLY.has(name)
-        ? { path, namespace: "late-builtin" }
-        : undefined;
-    });
-    builder.onLoad({ filter: /.*/, namespace: "late-builtin" }, ({ path }) => {
-      const names = Object.keys(require(path) as object);
-      const getters = names.map(
-        (name) =>
-          `get ${JSON.stringify(name)}() { return require(${JSON.stringify(path)})[${JSON.stringify(name)}]; }`,
-      );
-      return {
-        contents: `module.exports = {\n${getters.join(",\n")}\n};`,
-        loader: "js",
-      };
-    });
+    builder.onResolve(
+      { filter: /^node:/, namespace: "file" },
+      ({ path, importer }) => {
+        const name = path.slice("node:".length);
+        return builtinModules.includes(name) && !EARLY.has(name)
+          ? { path, suffix: `?${importer}`, namespace: "late-builtin" }
+          : undefined;
+      },
+    );
+    builder.onLoad(
+      { filter: /.*/, namespace: "late-builtin" },
+      async ({ path, suffix }) => {
+        const importer = await readFile(suffix.slice(1), "utf8");
+        const names = namesImported(importer, path);
+        if (names.length === 0) {
+          throw new Error(`${suffix.slice(1)} must import ${path} by names`);
+        }
+        const getters = names.map(
+          (name) =>
+            `get ${name}() { return require(${JSON.stringify(path)}).${name}; }`,
+        );
+        return {
+          contents: `module.exports = {\n${getters.join(",\n")}\n};`,
+          loader: "js",
+        };
+      },
+    );
   },
 };
+
+/** The names in `import { a, b as c } from "module"`, types left out. */
+function namesImported(source: string, module: string): string[] {
+  const imports = source.matchAll(
+    /^import\s*\{([^}]*)\}\s*from\s*"([^"]+)";/gm,
+  );
+  return [...imports].flatMap(([, names = "", from]) =>
+    from === module
+      ? names
+          .split(",")
+          .map((name) => name.trim())
+          .filter((name) => name !== "" && !name.startsWith("type "))
+          .map((name) => name.replace(/\s+as\s.*$/s, ""))
+      : [],
+  );
+}

@@ -362,6 +362,46 @@ describe.skipIf(noBundle)("in front of any image", () => {
       }
     });
 
+    test.each([
+      ["its default", "", "00000000:23F2"],
+      ["any address", ":9300", "00000000:2454"],
+      ["an address", "127.0.0.1:9300", "0100007F:2454"],
+      ["any address of IPv6", "[::]:9300", `${"0".repeat(32)}:2454`],
+      ["a name, which only Node can look up", "localhost:9300", ":2454"],
+    ])("it listens on %s", async (_name, text, socket) => {
+      const id = await wait("-e", `WIS_LISTEN=${text}`);
+      try {
+        const tables = await ask(id, "cat", "/proc/net/tcp", "/proc/net/tcp6");
+        const listening = tables
+          .split("\n")
+          .map((line) => line.trim().split(/\s+/))
+          .flatMap(([, local = "", , state]) =>
+            state === "0A" ? [local] : [],
+          );
+        expect(listening).toHaveLength(1);
+        expect(listening[0]).toContain(socket);
+      } finally {
+        await run("docker", ["rm", "-f", id]);
+      }
+    });
+
+    test("an address that another one listens on is told with its own code", async () => {
+      const id = await wait();
+      try {
+        const second = await run("docker", [
+          ...words(`run --rm --network container:${id}`),
+          ...kit.mount,
+          ...settings,
+          kit.image("scratch"),
+          ...words("/vaultbuddy/entrypoint /probe"),
+        ]);
+        expect(second.stderr).toContain("EADDRINUSE");
+        expect(second.code).toBe(222);
+      } finally {
+        await run("docker", ["rm", "-f", id]);
+      }
+    });
+
     test("it finds Vault by name, whatever the image's nsswitch.conf says", async () => {
       const network = `${kit.volume}-network`;
       await must("docker", ["network", "create", network]);
@@ -409,7 +449,7 @@ describe.skipIf(noBundle)("in front of any image", () => {
       });
       expect(stdout).toMatch(/555 \.\/entrypoint\n/);
       expect(stdout).toMatch(/555 \.\/lib\/become\n/);
-      expect(stdout).toMatch(/444 \.\/lib\/entrypoint\.cjs\n/);
+      expect(stdout).toMatch(/444 \.\/lib\/entrypoint\.js\n/);
       expect(stdout).not.toMatch(/vaultbuddy-new/);
       const own = await must("sha256sum", [
         join(kit.dist, "vaultbuddy/lib/node"),

@@ -1,6 +1,6 @@
 /*
  * become.c: the last step. Node executes this when the secrets are there; it puts back what entrypoint.c noted, closes
- * our own two descriptors and becomes the command, so that no trace of Node is left. It is a file of its own, and not a
+ * our own descriptors and becomes the command, so that no trace of Node is left. It is a file of its own, and not a
  * mode of /vaultbuddy/entrypoint, because no argument and no variable of an image can then be taken for the call.
  */
 #define _GNU_SOURCE
@@ -101,8 +101,8 @@ static int descriptor(const char *text) {
 }
 
 int main(int argc, char **argv) {
-  int given_fd = argc == 3 ? descriptor(argv[1]) : -1;
-  int plan_fd = argc == 3 ? descriptor(argv[2]) : -1;
+  int given_fd = argc >= 3 ? descriptor(argv[1]) : -1;
+  int plan_fd = argc >= 3 ? descriptor(argv[2]) : -1;
   int seals = fcntl(given_fd, F_GET_SEALS);
   struct strings given_strings, plan_strings;
   if (seals < 0 || !(seals & F_SEAL_WRITE)) misused();
@@ -116,6 +116,8 @@ int main(int argc, char **argv) {
   char **env = list(&plan_strings, plan->envc);
   char **args = list(&given_strings, given->argc) + plan->skip;
 
+  /* The bound socket, if Node did not close it: its number was free before, so it is ours in any case. */
+  if (argc == 4 && descriptor(argv[3]) >= HIGH) close(descriptor(argv[3]));
   put_back_descriptors(given);
   put_back_limit(RLIMIT_NOFILE, given->nofile);
   put_back_limit(RLIMIT_CORE, given->core);

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "given.h"
+#include "listener.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 8U
@@ -135,17 +136,23 @@ int main(int argc, char **argv, char **env) {
   int given_fd = put_aside(&given, argc > 0 ? argv + 1 : argv, env);
   int plan_fd = make_memfd("vaultbuddy-plan");
 
-  /* Node takes what stands behind the script as its arguments: the place, not a name, tells that these two are ours. */
-  char descriptors[32];
-  char *comma = write_number(descriptors, given_fd);
-  *comma = ',';
-  write_number(comma + 1, plan_fd);
+  int listener_fd = bind_listener(env);
+
+  /* Node takes what stands behind the script as its arguments: the place, not a name, tells that these are ours. */
+  char descriptors[64];
+  char *end = write_number(descriptors, given_fd);
+  *end++ = ',';
+  end = write_number(end, plan_fd);
+  if (listener_fd >= 0) {
+    *end++ = ',';
+    write_number(end, move_up(listener_fd));
+  }
   char *const node_argv[] = {
       "vaultbuddy-entrypoint",
       "--disable-sigusr1",                             /* the signal would open an inspector to all in this network */
       "--openssl-config=" ROOT "/lib/openssl.cnf",     /* and not the image's /etc/ssl/openssl.cnf */
       "--v8-pool-size=1",                              /* nothing here is worth four threads */
-      ROOT "/lib/entrypoint.cjs",
+      ROOT "/lib/start.cjs",
       descriptors,
       NULL,
   };

@@ -17,7 +17,7 @@ import {
 } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { bundleEntrypoint } from "../bundle.ts";
+import { addEntrypoint } from "./code-cache.ts";
 import { compilePrograms } from "./compile.ts";
 import { places, replaceString } from "./elf.ts";
 import { librariesOf } from "./libraries.ts";
@@ -65,7 +65,7 @@ export async function assemble(
     await mkdir(join(making, "lib"));
     await compilePrograms(making);
     const stripped = await addNode(making, node);
-    await bundleEntrypoint(join(making, "lib/entrypoint.cjs"));
+    await addEntrypoint(join(making, "lib"), node.path);
     await writeFile(join(making, "lib/openssl.cnf"), opensslConfig);
     await writeFile(join(making, "lib/ns"), nsswitch);
     await writeLicenses(

@@ -30,7 +30,7 @@ export async function writeLicenses(
 function note({ node, glibc }: { node: string; glibc: string }): string {
   return `What is in this folder, and under which terms. The texts are in licenses/.
 
-entrypoint, install, lib/become, lib/entrypoint.cjs
+entrypoint, install, lib/become, lib/start.cjs, lib/entrypoint.js, lib/entrypoint.cache
   VaultBuddy, MPL-2.0. The three programs are linked statically with musl (MIT).
 lib/node
   Node.js ${node} (MIT, with the licences of what it contains). Symbols were removed, and the path of its loader was

@@ -29,6 +29,8 @@ export interface EntrypointDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly host: Host;
+  /** A socket bound to the address to listen on, if somebody made one. */
+  readonly listener?: number;
 }
 
 /** Waits for the delivery and becomes the command with its secrets. Throws the {@link Failure} to end with. */
@@ -36,13 +38,13 @@ export async function runEntrypoint(
   config: Config,
   command: Command,
   given: ReadonlyMap<string, string>,
-  { clock, log, host }: EntrypointDeps,
+  { clock, log, host, listener }: EntrypointDeps,
 ): Promise<never> {
   const door = new Door(config.allowFrom, log);
   const vaults = new Vaults(config.vault, log);
   let reception: Reception | undefined;
   try {
-    const port = await door.listen(config.listen);
+    const port = await door.listen(config.listen, listener);
     log.info("waiting for the delivery", { port });
     // From here on the broker finds somebody. Timers, TLS, HTTP and the rest are loaded by their first use, which is below.
     const patience = new Patience(clock, config.timeout);

@@ -54,6 +54,15 @@ describe("what counts as the launcher", () => {
     expect([...(given?.env ?? [])]).toEqual([["A", "1"]]);
   });
 
+  test("and a third, the socket it has bound, which becomes nobody's", () => {
+    const { given, executed } = open(record(["env"], []), ["17,18,19"]);
+    expect(given?.listener).toBe(19);
+    given?.host.execve("/env", ["env"], {});
+    expect(executed).toEqual([
+      ["/vaultbuddy/lib/become", ["become", "17", "18", "19"]],
+    ]);
+  });
+
   test.each([
     ["another argument behind", ["17,18", "x"]],
     ["descriptors that are not open", ["4,5"]],

@@ -20,6 +20,8 @@ export interface Given {
   /** The first of each name, likewise. */
   readonly env: ReadonlyMap<string, string>;
   readonly host: Host;
+  /** A socket that is bound to the address of WIS_LISTEN, where the launcher could. */
+  readonly listener?: number;
 }
 
 /** What is done to descriptors and to the process. */
@@ -32,15 +34,16 @@ export interface LauncherIo extends Pick<Host, "resetSignal" | "settle"> {
 }
 
 /**
- * What the launcher handed over, or undefined when it was not the launcher that started us. It says so by naming its two
- * memfds in the only argument, and the record in the first one proves it: no variable of an image has a part in that.
+ * What the launcher handed over, or undefined when it was not the launcher that started us. It says so by naming its
+ * descriptors in the only argument, and the record in the first one proves it: no variable of an image has a part in that.
  */
 export function openLaunched(
   args: readonly string[],
   become: string,
   io: LauncherIo,
 ): Given | undefined {
-  const [, given, plan] = /^(\d+),(\d+)$/.exec(args[0] ?? "") ?? [];
+  const [, given, plan, listener] =
+    /^(\d+),(\d+)(?:,(\d+))?$/.exec(args[0] ?? "") ?? [];
   const record = args.length === 1 ? readGiven(Number(given), io) : undefined;
   if (record === undefined || given === undefined || plan === undefined) {
     return undefined;
@@ -50,12 +53,18 @@ export function openLaunched(
   return {
     args: texts,
     env: firstOfEach(record.env),
+    ...(listener === undefined ? {} : { listener: Number(listener) }),
     host: {
       execve: (file, _argv, env) => {
         const strings = [Buffer.from(file), ...mergedEnv(record.env, env)];
         checkRoom(record, strings);
         io.write(Number(plan), writePlan(skip, strings));
-        io.execve(become, ["become", given, plan]);
+        io.execve(become, [
+          "become",
+          given,
+          plan,
+          ...(listener === undefined ? [] : [listener]),
+        ]);
       },
       // become.c sets every disposition; until then the default one ends us, where Node's handler would lose the signal.
       resetSignal: io.resetSignal,

@@ -28,8 +28,11 @@ export class Door {
     this.#server.on("connection", (socket) => this.#admit(socket));
   }
 
-  /** Starts to listen; resolves with the port once it does. Throws {@link Failure} `listen`. */
-  listen(at: ListenAddress): Promise<number> {
+  /**
+   * Starts to listen; resolves with the port once it does. `bound` is a socket that is bound to that address already:
+   * Node loads its resolver for an address, and does without for a descriptor. Throws {@link Failure} `listen`.
+   */
+  listen(at: ListenAddress, bound?: number): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#server.once("error", (error) => {
         reject(
@@ -40,7 +43,8 @@ export class Door {
           ),
         );
       });
-      this.#server.listen({ host: at.host, port: at.port }, () => {
+      const where = bound === undefined ? at : { fd: bound };
+      this.#server.listen({ ...where }, () => {
         const address = this.#server.address();
         resolve(
           typeof address === "object" && address !== null

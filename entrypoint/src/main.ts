@@ -153,7 +153,8 @@ async function main(): Promise<never> {
   process.on("uncaughtException", end);
   process.on("unhandledRejection", end);
   const args = process.argv.slice(2);
-  const { args: words, env: given, host } = launched(args) ?? direct(args);
+  const start = launched(args) ?? direct(args);
+  const { args: words, env: given, host, listener } = start;
   const command = findCommand(words, given.get("PATH"));
   const settings = readSettings(given, readSmallFile);
   const log = openLog(settings.logLevel, write);
@@ -170,6 +171,7 @@ async function main(): Promise<never> {
     clock: systemClock,
     log,
     host,
+    ...(listener === undefined ? {} : { listener }),
   });
 }
 
