@@ -24,11 +24,12 @@ import {
 } from "@vaultbuddy/devstack";
 import type { StsServer } from "@vaultbuddy/devstack";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { has, must, run, words } from "./bundle/docker.ts";
+import { must, run, words } from "./bundle/docker.ts";
 import {
   bridgeGateway,
   haproxyImage,
   Images,
+  noHaproxy,
   noInstallation,
   Project,
   root,
@@ -221,7 +222,7 @@ describe.skipIf(noInstallation)("an installation", () => {
       ).toBe("1200");
     });
 
-    test.skipIf(!has("haproxy"))(
+    test.skipIf(noHaproxy)(
       "serves a task also when a proxy shows the agent four questions of Docker's API and no other",
       async () => {
         await haproxyImage(images);

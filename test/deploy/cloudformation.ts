@@ -73,11 +73,12 @@ export async function faultsIn(template: Template): Promise<string[]> {
       "equals",
       resource.Type,
     );
-    if (known.length !== 1) {
+    const [found] = known;
+    if (found === undefined) {
       faults.push(`${name}: AWS has no ${resource.Type}`);
       continue;
     }
-    const { properties } = known.only();
+    const { properties } = found;
     faults.push(
       ...membersFaults(spec, resource.Properties ?? {}, properties, name),
     );
@@ -246,7 +247,7 @@ function attributeFaults(
     resource.Type,
   );
   const attribute = what.slice(what.indexOf(".") + 1);
-  return known.length === 1 && attribute in known.only().attributes
+  return known.length === 1 && attribute in (known[0]?.attributes ?? {})
     ? []
     : [`${what}: ${resource.Type} has no such attribute`];
 }

@@ -26,6 +26,14 @@ if (absent.length > 0 && !noDocker && !required) {
 /** True where the stories of the installation have to be left out. With REQUIRE_DOCKER=1 they fail instead. */
 export const noInstallation = noDocker || (absent.length > 0 && !required);
 
+/** True where there is no HAProxy to show the filtered socket with. */
+export const noHaproxy = !has("haproxy") && !required;
+if (noHaproxy && !noInstallation) {
+  process.stderr.write(
+    "The story of the filtered Docker socket is LEFT OUT: this machine has no HAProxy. Debian: apt-get install haproxy.\n",
+  );
+}
+
 /** How a program ended, with all that it wrote. */
 interface Ended {
   readonly code: number | null;

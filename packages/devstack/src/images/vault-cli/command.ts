@@ -9,6 +9,8 @@ export interface Asked {
   readonly body?: Readonly<Record<string, unknown>>;
   /** `-field=NAME`: this member of the answer's data. */
   readonly field?: string;
+  /** What the CLI prints when it is done and was not asked for a field. */
+  readonly done?: string;
   /** How the answer tells success: by its status alone, or by whether Vault is unsealed. */
   readonly success: "answered" | "unsealed";
 }
@@ -38,6 +40,7 @@ export function readCommand(args: readonly string[], from: Sources): Asked {
         method: "PUT",
         path: `sys/policies/acl/${second}`,
         body: { policy: valueOf(`@${rest[0] ?? ""}`, from) },
+        done: `Success! Uploaded policy: ${second}`,
         success: "answered",
       };
     case "auth enable":
@@ -45,6 +48,7 @@ export function readCommand(args: readonly string[], from: Sources): Asked {
         method: "POST",
         path: `sys/auth/${second}`,
         body: { type: second },
+        done: `Success! Enabled ${second} auth method at: ${second}/`,
         success: "answered",
       };
     case "kv put":
@@ -67,6 +71,7 @@ export function readCommand(args: readonly string[], from: Sources): Asked {
       method: "PUT",
       path: first,
       body: pairs(given, from),
+      done: `Success! Data written to: ${first}`,
       ...reading,
       success: "answered",
     };

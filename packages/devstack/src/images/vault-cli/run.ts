@@ -56,7 +56,7 @@ function successful(asked: Asked, answer: unknown): Outcome {
     };
   }
   if (asked.field === undefined) {
-    const stdout = asked.method === "GET" ? "" : `Success! ${asked.path}\n`;
+    const stdout = asked.done === undefined ? "" : `${asked.done}\n`;
     return { stdout, stderr: "", code: 0 };
   }
   const value = member(member(answer, "data"), asked.field);
