@@ -15,6 +15,7 @@ import type { TaskKeys } from "./keyring.ts";
 import { madeNothing, mint } from "./mint.ts";
 import type { MintDeps, Wrapped } from "./mint.ts";
 import type { Rule } from "./policy.ts";
+import { reach } from "./reach.ts";
 import { Trail } from "./trail.ts";
 import type { VouchCall, Vouched } from "./validate.ts";
 
@@ -130,10 +131,18 @@ export class Broker {
       return taken.joined;
     }
     const { claim } = taken;
-    const dial = dialFor(task, keys);
+    const askAgain = async (): Promise<Dial> =>
+      dialFor(await this.#validate(notice, source, signal), keys);
     // Nothing is minted, and no earlier token revoked, before the channel to the container stands.
-    const channel = await trail
-      .timed("connect", () => connect(dial, this.#deps.channel, signal))
+    const { channel, dial } = await trail
+      .timed("connect", () =>
+        reach(
+          dialFor(task, keys),
+          claim.generation > 0 ? askAgain : undefined,
+          this.#deps.channel,
+          signal,
+        ),
+      )
       .catch(async (error: unknown) => {
         throw await claims.release(claim, refusalOf(error));
       });
