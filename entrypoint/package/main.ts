@@ -1,7 +1,7 @@
 // `npx --yes pnpm@12 bundle [DIR]`: writes vaultbuddy, the folder for any image of this architecture, into dist (or DIR),
 // and a Dockerfile for the image that carries it.
 
-import { writeFile } from "node:fs/promises";
+import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { assemble } from "./assemble.ts";
@@ -9,13 +9,6 @@ import type { Assembled } from "./assemble.ts";
 
 const dist =
   process.argv[2] ?? fileURLToPath(new URL("../../dist", import.meta.url));
-
-const dockerfile = `# The image vaultbuddy-entrypoint: it copies /vaultbuddy into a volume when run, and serves COPY --from.
-FROM scratch
-COPY vaultbuddy /vaultbuddy
-ENTRYPOINT ["/vaultbuddy/install"]
-CMD ["/volume"]
-`;
 
 function describe({ files, stripped }: Assembled): string {
   const rows = files.map(({ path, bytes }) => [bytes, path] as const);
@@ -36,7 +29,10 @@ try {
     version: process.version,
     glibc: String(Reflect.get(Object(header), "glibcVersionRuntime")),
   });
-  await writeFile(join(dist, "Dockerfile"), dockerfile);
+  await copyFile(
+    new URL("../Dockerfile", import.meta.url),
+    join(dist, "Dockerfile"),
+  );
   process.stdout.write(describe(assembled));
 } catch (error) {
   process.stderr.write(

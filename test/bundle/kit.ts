@@ -143,6 +143,13 @@ export class Kit {
   }
 
   async close(): Promise<void> {
+    const left = await run(
+      "docker",
+      words(`ps -aq --filter volume=${this.volume}`),
+    );
+    for (const id of left.stdout.split(/\s+/).filter(Boolean)) {
+      await run("docker", ["rm", "-f", id]);
+    }
     await run("docker", ["volume", "rm", "-f", this.volume]);
     const images = await run("docker", [
       "images",
