@@ -3,6 +3,10 @@
 
 import { createServer, request as ask } from "node:https";
 import type { Server } from "node:https";
+import {
+  connect as connectTcp,
+  createServer as createTcpServer,
+} from "node:net";
 import type { AddressInfo } from "node:net";
 import {
   generateSigningKey,
@@ -26,6 +30,7 @@ import { lives, living, mintedAccessors } from "./facts.ts";
 const pair = generateSigningKey();
 const policy = {
   public: { policies: ["public"], proof: "ed25519" },
+  short: { policies: ["short"], proof: "ed25519", wrap_ttl: 4 },
   anywhere: { policies: ["anywhere"], proof: "ed25519", listener: "unproven" },
 };
 const families = Object.keys(policy);
@@ -235,6 +240,50 @@ describe("as processes", () => {
       "delivery_timeout",
     );
     expect(mintedAccessors(stack)).toHaveLength(before);
+  });
+
+  test("after a broken channel a delivery is said to nobody with another certificate; the next one is served", async () => {
+    let port = 0;
+    let cut = 0;
+    const { key, cert } = makeIdentity();
+    // He reads the delivery and says nothing. Whoever connects from then on gets to the container itself.
+    const listener = createServer({ key, cert }, (incoming) => {
+      cut += 1;
+      incoming.resume().on("end", () => incoming.socket.destroy());
+    });
+    const door = createTcpServer((socket) => {
+      if (cut === 0) {
+        listener.emit("connection", socket);
+        return;
+      }
+      const onward = connectTcp(port, "127.0.0.1");
+      for (const side of [socket, onward]) {
+        side.on("error", () => undefined);
+        side.on("close", () => {
+          socket.destroy();
+          onward.destroy();
+        });
+      }
+      socket.pipe(onward).pipe(socket);
+    });
+    await new Promise<void>((resolve) => door.listen(0, "127.0.0.1", resolve));
+    const task = await looseTask(stack, {
+      ...ownAddress,
+      family: "short",
+      dialledPort: (door.address() as AddressInfo).port,
+    });
+    ({ port } = task);
+    const entrypoint = task.start({ WIS_LOG_LEVEL: "info" });
+    await entrypoint.line(({ text }) => text.includes("waiting for the"));
+    const answer = await notify(url, task.notice);
+    expect(answer).toMatchObject({ code: "delivery_timeout" });
+    expect(cut).toBe(1);
+    expect(entrypoint.output).not.toContain("was refused");
+    expect(await lives(stack, mintedAccessors(stack).at(-1) ?? "")).toBe(false);
+
+    expect((await notify(url, task.notice)).code).toBe("delivered");
+    await entrypoint.stop();
+    door.close();
   });
 
   /** Opens the wrapping token of a delivery, as whoever reads it can. */

@@ -27,7 +27,7 @@ export interface Dial {
 }
 
 /** What the channel is protected by. */
-export type Protection =
+type Protection =
   /** The family's active keys, asked for anew in each round and tried in turn. */
   | { readonly kind: "psk"; readonly keys: () => readonly FamilyKey[] }
   /** Any certificate, or the one that was shown before. */

@@ -24,7 +24,7 @@ export interface KnownSelf {
 }
 
 /** By what this container and the broker know each other. */
-export type Proof =
+type Proof =
   | { readonly kind: "hmac"; readonly key: SecretBytes }
   /** The 32 bytes of an Ed25519 public key. */
   | { readonly kind: "ed25519"; readonly publicKey: Uint8Array };

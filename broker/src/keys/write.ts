@@ -13,7 +13,7 @@ export interface KeyFile {
 }
 
 /** Why key files were not written. Holds paths and nothing of the texts. */
-export class WriteFault extends Error {
+class WriteFault extends Error {
   override readonly name = "WriteFault";
   readonly ours = true;
 }
