@@ -21,6 +21,12 @@ import type { VaultTarget } from "./config.ts";
 export type Self = Pick<Audience, "taskArn" | "containerName"> &
   Partial<Pick<Audience, "containerId">>;
 
+/**
+ * Where a broker has tokens made: at a token role, which only its policy opens. Anybody with any token can have some
+ * answer that holds a token wrapped (renew-self, a login), and whoever holds the family's key can sign for that.
+ */
+const MINTED_AT = /^auth\/token\/create\/[^/]+$/;
+
 declare const verified: unique symbol;
 
 /** A delivery that may be acted upon. Only {@link judge} makes one, and unwrapping takes nothing else. */
@@ -78,6 +84,12 @@ export function judge(delivery: Delivery, by: Yardstick): Verified {
   }
   refuseOtherChannel(delivery.tls, by.certificate);
   const vault = shaped(() => chooseVault(delivery, by));
+  if (!MINTED_AT.test(delivery.wrap.creationPath)) {
+    throw new Refusal<DeliveryCode>(
+      "wrong_creation_path",
+      "wrap.creationPath is not a token role's",
+    );
+  }
   return { delivery, vault } as Verified;
 }
 
