@@ -31,6 +31,8 @@ export interface EntrypointDeps {
   readonly host: Host;
   /** A socket bound to the address to listen on, if somebody made one. */
   readonly listener?: number;
+  /** Takes what is to be done first when a signal ends the process. */
+  readonly beforeSignalEnds: (last: () => Promise<void>) => void;
 }
 
 /** Waits for the delivery and becomes the command with its secrets. Throws the {@link Failure} to end with. */
@@ -38,7 +40,7 @@ export async function runEntrypoint(
   config: Config,
   command: Command,
   given: ReadonlyMap<string, string>,
-  { clock, log, host, listener }: EntrypointDeps,
+  { clock, log, host, listener, beforeSignalEnds }: EntrypointDeps,
 ): Promise<never> {
   const door = new Door(config.allowFrom, log);
   const vaults = new Vaults(config.vault, log);
@@ -78,6 +80,14 @@ export async function runEntrypoint(
       },
     });
     serve(door, channel, reception.handle, clock, log);
+    beforeSignalEnds(async () => {
+      const opened = reception?.opened;
+      if (opened !== undefined) {
+        // Over a connection of its own: the others may all be waiting for an answer.
+        const { verified, token } = opened;
+        await new Vault(verified.vault, log).revoke(token.token);
+      }
+    });
     vaults.warm();
     const over = failWhenOver(patience, reception, self);
     const accepted = await Promise.race([reception.taken, over]);

@@ -28,6 +28,24 @@ const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 const O_CLOEXEC = 0o2000000;
 /** The largest file that a setting names, in bytes. */
 const MOST = 1024 * 1024;
+/** How long a signal's end may wait for the token to be revoked, in milliseconds. */
+const LAST_MOMENT = 1000;
+
+/** What a signal finds to be done before the end; nothing while no token was opened. */
+let last: (() => Promise<void>) | undefined;
+let leaving = false;
+
+/** Ends for a signal. The second one doesn't wait. */
+async function leave(code: number): Promise<void> {
+  if (last !== undefined && !leaving) {
+    leaving = true;
+    await Promise.race([
+      last().catch(() => undefined),
+      systemClock.sleep(LAST_MOMENT),
+    ]);
+  }
+  process.exit(code);
+}
 
 const ownHost: Host = {
   execve: (file, argv, env) => process.execve?.(file, argv, env),
@@ -50,6 +68,10 @@ const ownHost: Host = {
     // The first turn may be the rest of the one we are in; the second has looked at what came in.
     await new Promise((resolve) => setImmediate(resolve));
     await new Promise((resolve) => setImmediate(resolve));
+    if (leaving) {
+      // A signal came first: its end is near, and the command must not begin with a token that is being revoked.
+      await new Promise(() => undefined);
+    }
   },
 };
 
@@ -73,7 +95,11 @@ function write(line: string): void {
   }
 }
 
-function end(error: unknown): never {
+function end(error: unknown): void {
+  if (leaving) {
+    // The signal came first, and what failed since may be its doing.
+    return;
+  }
   const { line, code } = describeEnd(error);
   openLog("error", write).error(line);
   process.exit(code);
@@ -148,7 +174,7 @@ async function main(): Promise<never> {
   leaveStdioAlone();
   for (const [name, number] of Object.entries(SIGNALS)) {
     // Without a handler a process that is PID 1 would ignore them.
-    process.on(name, () => process.exit(128 + number));
+    process.on(name, () => void leave(128 + number));
   }
   process.on("uncaughtException", end);
   process.on("unhandledRejection", end);
@@ -171,6 +197,9 @@ async function main(): Promise<never> {
     clock: systemClock,
     log,
     host,
+    beforeSignalEnds: (what) => {
+      last = what;
+    },
     ...(listener === undefined ? {} : { listener }),
   });
 }
