@@ -57,6 +57,8 @@ serving.action(async () => {
     stop,
     STOP_MS,
   );
+  // Whatever still waits for an answer must not keep the process.
+  process.exit();
 });
 
 const keys = program
@@ -125,7 +127,7 @@ try {
   await program.parseAsync();
 } catch (error) {
   process.stderr.write(`vaultbuddy-broker: ${lastWords(error)}\n`);
-  process.exitCode = 1;
+  process.exit(1);
 }
 
 /** Errors of ours say what to do; of any other only its kind and the system's code are safe to print. */

@@ -39,9 +39,12 @@ export interface Surroundings {
 
 /** What is left of the stop for revoking what was cut short, in milliseconds. */
 const UNDO_MS = 5000;
+/** How long an answer that is under way when nothing else is may still take, in milliseconds. */
+const LAST_WORDS_MS = 500;
 
 /**
- * Runs until `stop` aborts, then takes no more notices and finishes what is in flight within `stopMs`. Rejects when the
+ * Runs until `stop` aborts, then takes no more notices and finishes what is in flight within `stopMs`; what is still under
+ * way then, because Vault does not answer, is left to the end of the process. Rejects when the
  * address cannot be listened on, the ledger cannot be opened, or Vault refuses the login (LoginFault).
  */
 export async function serve(
@@ -164,13 +167,60 @@ export async function serve(
       { inFlight: broker.inFlight },
       "stopping: no more notices are taken",
     );
-    const closed = server.close();
-    await broker.drain(stopMs - UNDO_MS);
-    await closed;
-    await retirement.stop();
-    await claims.stop();
-    await Promise.all([ecs.close(), ledger.close(), transport.close()]);
-    log.info({}, "stopped");
+    const wind = async (): Promise<void> => {
+      const closed = server.close();
+      await broker.drain(stopMs - UNDO_MS);
+      await cutLate(server, closed, clock);
+      await retirement.stop();
+      await claims.stop();
+      await Promise.all([ecs.close(), ledger.close(), transport.close()]);
+    };
+    if (await inTime(wind(), stopMs, clock)) {
+      log.info({}, "stopped");
+    } else {
+      log.warn(
+        { inFlight: broker.inFlight },
+        "stopped before everything was taken back: the ledger names it, and the next broker ends it",
+      );
+    }
+  }
+}
+
+/**
+ * Cuts who has not sent a whole request, or not taken his answer, a moment after nothing is in flight any more. Node
+ * stops looking at its own time limits as soon as a server closes, so nobody else would.
+ */
+async function cutLate(
+  server: FastifyInstance,
+  closed: PromiseLike<unknown>,
+  clock: Clock,
+): Promise<void> {
+  await inTime(closed, LAST_WORDS_MS, clock);
+  server.server.closeAllConnections();
+  await closed;
+}
+
+/** Whether work ended within `ms`. What it rejects with is thrown. */
+async function inTime(
+  work: PromiseLike<unknown>,
+  ms: number,
+  clock: Clock,
+): Promise<boolean> {
+  const done = new AbortController();
+  const late = clock.sleep(ms, done.signal).then(
+    () => false,
+    () => true,
+  );
+  const ended = (async () => {
+    await work;
+    return true;
+  })();
+  // Raced away, it is nobody's concern any more.
+  ended.catch(() => undefined);
+  try {
+    return await Promise.race([ended, late]);
+  } finally {
+    done.abort();
   }
 }
 
