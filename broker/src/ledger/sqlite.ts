@@ -8,6 +8,7 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, closeSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { setTimeout } from "node:timers/promises";
 import type { SQLOutputValue, StatementSync } from "node:sqlite";
 import { isNoticeRefusal } from "@vaultbuddy/common";
 import { ledgerUnavailable } from "./ledger.ts";
@@ -16,8 +17,12 @@ import type { Entry, Ledger, Shelf } from "./ledger.ts";
 /** What marks a file as ours ("VBud"); 0 is a file nobody has marked yet. */
 const APPLICATION_ID = 0x56427564;
 const SCHEMA_VERSION = 1;
-/** How long a statement waits for another process's write, in milliseconds. The whole process waits with it. */
+/** How long a write waits for another process's, in milliseconds. */
 const BUSY_TIMEOUT = 1000;
+/** Between two tries of it, in milliseconds, with as much again left to chance. */
+const BUSY_PAUSE = 10;
+/** What SQLite says to it (SQLITE_BUSY); the bits above tell why. */
+const SQLITE_BUSY = 5;
 
 const SCHEMA = `
   CREATE TABLE entries (
@@ -41,7 +46,10 @@ export function openSqliteLedger(path: string): Ledger {
     const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT });
     try {
       prepareDatabase(database);
-      return new SqliteLedger(database);
+      // From here on it is waited without stopping the process: a backup that holds the file must not take /healthz,
+      // the heartbeat and the stop with it.
+      database.exec("PRAGMA busy_timeout = 0");
+      return new SqliteLedger(database, path);
     } catch (error) {
       database.close();
       throw error;
@@ -120,14 +128,19 @@ function transaction(
 
 class SqliteLedger implements Ledger {
   readonly #database: DatabaseSync;
+  readonly #path: string;
+  /** Which file was opened. */
+  readonly #file: string | undefined;
   readonly #read: StatementSync;
   readonly #put: StatementSync;
   readonly #swap: StatementSync;
   readonly #remove: StatementSync;
   readonly #scan: StatementSync;
 
-  constructor(database: DatabaseSync) {
+  constructor(database: DatabaseSync, path: string) {
     this.#database = database;
+    this.#path = path;
+    this.#file = identityOf(path);
     this.#read = database.prepare(
       "SELECT key, value, version FROM entries WHERE key = ?",
     );
@@ -158,7 +171,9 @@ class SqliteLedger implements Ledger {
     value: string,
   ): Promise<string | undefined> {
     const version = newVersion();
-    const done = this.#write(() => this.#put.run(key, shelf, value, version));
+    const done = await this.#write(() =>
+      this.#put.run(key, shelf, value, version),
+    );
     return done ? version : undefined;
   }
 
@@ -169,14 +184,14 @@ class SqliteLedger implements Ledger {
     value: string,
   ): Promise<string | undefined> {
     const next = newVersion();
-    const done = this.#write(() =>
+    const done = await this.#write(() =>
       this.#swap.run(shelf, value, next, key, version),
     );
     return done ? next : undefined;
   }
 
   async remove(key: string, version: string): Promise<boolean> {
-    return this.#write(() => this.#remove.run(key, version));
+    return await this.#write(() => this.#remove.run(key, version));
   }
 
   async scan(
@@ -197,12 +212,48 @@ class SqliteLedger implements Ledger {
     });
   }
 
-  #write(run: () => { readonly changes: number | bigint }): boolean {
-    return guarded(
-      "the ledger cannot be written",
-      () => Number(run().changes) === 1,
-    );
+  async #write(
+    run: () => { readonly changes: number | bigint },
+  ): Promise<boolean> {
+    const end = performance.now() + BUSY_TIMEOUT;
+    for (;;) {
+      const done = guarded("the ledger cannot be written", () => {
+        this.#mustBeThere();
+        try {
+          return Number(run().changes) === 1;
+        } catch (error) {
+          if (isBusy(error) && performance.now() < end) {
+            return undefined;
+          }
+          throw error;
+        }
+      });
+      if (done !== undefined) {
+        return done;
+      }
+      await setTimeout(BUSY_PAUSE * (1 + Math.random()));
+    }
   }
+
+  /** A file that was removed takes every write and remembers none: whoever starts next would deliver all of it again. */
+  #mustBeThere(): void {
+    if (identityOf(this.#path) !== this.#file) {
+      throw ledgerUnavailable(
+        "the ledger file was removed or replaced under the running broker: put it back, or start the broker anew",
+      );
+    }
+  }
+}
+
+function identityOf(path: string): string | undefined {
+  const facts = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return facts && `${facts.dev}:${facts.ino}`;
+}
+
+function isBusy(error: unknown): boolean {
+  const code: unknown =
+    error instanceof Error ? Reflect.get(error, "errcode") : undefined;
+  return typeof code === "number" && (code & 0xff) === SQLITE_BUSY;
 }
 
 /** Random rather than counted: a key that was removed and put again must not meet an old version. */
