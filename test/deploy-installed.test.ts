@@ -20,6 +20,7 @@ import {
   readAppLine,
   Stack,
   startSts,
+  stopTask,
   until,
 } from "@vaultbuddy/devstack";
 import type { StsServer } from "@vaultbuddy/devstack";
@@ -249,7 +250,7 @@ describe.skipIf(noInstallation)("an installation", () => {
             "exec",
             project.container("agent"),
             ...words("node -e"),
-            `fetch("http://docker-proxy:2375${path}", { method: "${method}" }).then((answer) => console.log(answer.status))`,
+            `http.request({ socketPath: "/run/docker-proxy/docker.sock", path: "${path}", method: "${method}" }, ({ statusCode }) => { console.log(statusCode); process.exit(); }).end()`,
           ]);
         expect(await ask("/v1.41/containers/json")).toBe("200");
         expect(await ask("/v1.41/containers/json", "POST")).toBe("403");
@@ -354,77 +355,117 @@ describe.skipIf(noInstallation)("an installation", () => {
         ({ name }) => name === "privateIPv4Address",
       )?.value ?? "";
 
-    test("make an installation: a broker that logs in as its task role, an agent, and tasks of each kind that they serve", async () => {
+    // One story in steps: each stands on those before it.
+    let broker: Task;
+    let agent: Task;
+
+    test("broker.json: the broker logs in to Vault as its task role", async () => {
       stack.aws.secrets.set(secret("master"), stack.masterKey);
-      stack.aws.secrets.set(secret("web"), stack.familyKey("web"));
-      const broker = await runs(
+      const { AWS_REGION: _told, ...lent } = stack.aws.env;
+      broker = await runs(
         "broker.json",
         {
           [`${registry}vaultbuddy-broker:0.1.0`]: images.name("broker"),
           [vaultAddress]: stack.vault.addr,
-          // What AWS gives a task without being told.
+          // What AWS gives a task without being told, and where AWS is.
           '"environment": [': `"environment": [${Object.entries({
-            ...stack.aws.env,
+            ...lent,
             AWS_ENDPOINT_URL_STS: sts.endpoint,
           })
-            .filter(([name]) => name !== "AWS_REGION")
             .map(([name, value]) => `${JSON.stringify({ name, value })},`)
             .join("")}`,
         },
         healthy,
       );
-      await runs(
-        "agent.json",
-        {
-          [`${registry}vaultbuddy-agent:0.1.0`]: images.name("agent"),
-          "http://broker.vaultbuddy.internal:9201": `http://${ipOf(broker)}:9201`,
-        },
-        healthy,
-      );
-      const plainApp = JSON.stringify([
-        "node",
-        "-e",
-        readFileSync(
-          join(root, "packages/devstack/sample-app/app.cjs"),
-          "utf8",
-        ),
-      ]);
-      for (const [file, image, more] of [
-        ["app-awsvpc.json", "sample", {}],
-        ["app-bridge.json", "sample", {}],
-        [
-          "app-volume.json",
-          "base",
-          {
-            [`${registry}vaultbuddy-entrypoint:0.1.0`]:
-              images.name("entrypoint"),
-            '["node", "/app/app.cjs"]': plainApp,
-          },
-        ],
-      ] as const) {
-        const task = await runs(
-          file,
-          {
-            [`${registry}web:1.0.0`]: images.name(image),
-            [vaultAddress]: stack.vault.addr,
-            ...more,
-          },
-          ({ lastStatus }) => lastStatus === "RUNNING",
-        );
-        const app = await appLine(stack, {
-          taskArn: task.taskArn ?? "",
-          containerName: "app",
-          calledAt: 0,
-        });
-        expect(app.pid, file).toBe(1);
-        expect(app.variables, file).toMatchObject({
-          DB_PASSWORD: digest("of the web family"),
-        });
-      }
       const told = await stack.aws.logs(broker.taskArn ?? "", "broker");
       expect(told).toContain('"method":"aws iam"');
       expect(told).not.toContain(stack.masterKey);
-    }, 180_000);
+    }, 90_000);
+
+    const toBroker = (): Record<string, string> => ({
+      [`${registry}vaultbuddy-agent:0.1.0`]: images.name("agent"),
+      "http://broker.vaultbuddy.internal:9201": `http://${ipOf(broker)}:9201`,
+    });
+
+    test("agent.json: the agent watches", async () => {
+      agent = await runs("agent.json", toBroker(), healthy);
+    }, 90_000);
+
+    async function isServed(
+      file: string,
+      image: string,
+      more: Readonly<Record<string, string>> = {},
+    ): Promise<void> {
+      stack.aws.secrets.set(secret("web"), stack.familyKey("web"));
+      const task = await runs(
+        file,
+        {
+          [`${registry}web:1.0.0`]: images.name(image),
+          [vaultAddress]: stack.vault.addr,
+          ...more,
+        },
+        ({ lastStatus }) => lastStatus === "RUNNING",
+      );
+      const started = {
+        taskArn: task.taskArn ?? "",
+        containerName: "app",
+        calledAt: 0,
+      };
+      const app = await appLine(stack, started);
+      expect(app.pid).toBe(1);
+      expect(app.variables).toMatchObject({
+        DB_PASSWORD: digest("of the web family"),
+      });
+    }
+
+    test(
+      "app-awsvpc.json: is served",
+      () => isServed("app-awsvpc.json", "sample"),
+      90_000,
+    );
+
+    test(
+      "app-bridge.json: is served",
+      () => isServed("app-bridge.json", "sample"),
+      90_000,
+    );
+
+    test("app-volume.json: an image that knows nothing of it is served, by an entrypoint on a volume", async () => {
+      const app = readFileSync(
+        join(root, "packages/devstack/sample-app/app.cjs"),
+        "utf8",
+      );
+      await isServed("app-volume.json", "base", {
+        [`${registry}vaultbuddy-entrypoint:0.1.0`]: images.name("entrypoint"),
+        '["node", "/app/app.cjs"]': JSON.stringify(["node", "-e", app]),
+      });
+    }, 90_000);
+
+    test.skipIf(noHaproxy)(
+      "agent-proxied.json: a task is served also when a proxy stands before Docker's socket",
+      async () => {
+        await stopTask(stack, agent.taskArn ?? "");
+        await until(
+          async () =>
+            (await describeTask(stack, agent.taskArn ?? "")).lastStatus ===
+            "STOPPED"
+              ? true
+              : undefined,
+          () => Promise.resolve("the agent does not stop"),
+        );
+        await runs(
+          "agent-proxied.json",
+          {
+            ...toBroker(),
+            [`${registry}vaultbuddy-docker-proxy:0.1.0`]:
+              await haproxyImage(images),
+          },
+          healthy,
+        );
+        await isServed("app-bridge.json", "sample");
+      },
+      150_000,
+    );
   });
 });
 

@@ -12,7 +12,11 @@ import { serveSettings } from "../broker/src/settings.ts";
 import { brokerPolicy } from "../packages/devstack/src/stack/vault-setup.ts";
 import * as cloudFormation from "./deploy/cloudformation.ts";
 import * as ecs from "./deploy/ecs-schema.ts";
-import { templateStatements, terraformStatements } from "./deploy/iam.ts";
+import {
+  statementsIn,
+  templateStatements,
+  terraformStatements,
+} from "./deploy/iam.ts";
 import type { Statement } from "./deploy/iam.ts";
 import * as terraform from "./deploy/terraform.ts";
 import type { TerraformSchema } from "./deploy/terraform-schema.ts";
@@ -29,9 +33,17 @@ describe("CloudFormation", () => {
     ).toEqual([]);
   });
 
+  test("its parameters are shown in groups, each once", () => {
+    const { Metadata, Parameters } = cloudFormation.parseTemplate(template);
+    const { ParameterGroups } = Metadata["AWS::CloudFormation::Interface"];
+    expect(
+      ParameterGroups.flatMap((group) => group.Parameters).toSorted(),
+    ).toEqual(Object.keys(Parameters).toSorted());
+  });
+
   test("the check finds what is wrong", async () => {
     const wrong = template
-      .replace("DesiredCount: 1", "DesiredCount: one")
+      .replace("DesiredCount: !Ref BrokerCount", "DesiredCount: one")
       .replace("RetentionInDays", "RetentionInMonths")
       .replace("AWS::EFS::AccessPoint", "AWS::EFS::AccessPoints")
       .replace("!GetAtt BrokerName.Arn", "!GetAtt BrokerName.Address")
@@ -161,6 +173,14 @@ describe("policies for AWS", () => {
     const found = {
       ...(await terraformStatements(`${root}deploy/terraform`)),
       ...templateStatements(template),
+      ...statementsIn(
+        Object.fromEntries(
+          readdirSync(`${root}deploy/iam`).map((file) => [
+            file,
+            json(`deploy/iam/${file}`),
+          ]),
+        ),
+      ),
     };
     return Object.entries(found).flatMap(([name, statements]) =>
       statements.map((one): [string, Statement] => [name, one]),

@@ -90,7 +90,7 @@ resource "aws_ecs_service" "broker" {
   cluster                            = data.aws_ecs_cluster.served.arn
   task_definition                    = aws_ecs_task_definition.broker.arn
   launch_type                        = var.broker_launch_type
-  desired_count                      = 1
+  desired_count                      = var.broker_count
   deployment_minimum_healthy_percent = 0
   deployment_maximum_percent         = 100
   depends_on                         = [aws_efs_mount_target.ledger, aws_iam_role_policy.broker, aws_iam_role_policy.start]

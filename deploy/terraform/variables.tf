@@ -34,6 +34,17 @@ variable "broker_launch_type" {
   }
 }
 
+variable "broker_count" {
+  type        = number
+  default     = 1
+  description = "0 for the first time, until Vault knows the role that the broker logs in as."
+
+  validation {
+    condition     = contains([0, 1], var.broker_count)
+    error_message = "0 or 1: two brokers would have two memories of what was delivered."
+  }
+}
+
 variable "vault_address" {
   type        = string
   description = "As broker and containers reach it, such as https://vault.example.com:8200."

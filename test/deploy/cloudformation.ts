@@ -16,6 +16,13 @@ interface Resource {
 
 /** A template; each short form is its long one. */
 export interface Template {
+  readonly Metadata: {
+    readonly "AWS::CloudFormation::Interface": {
+      readonly ParameterGroups: readonly {
+        readonly Parameters: readonly string[];
+      }[];
+    };
+  };
   readonly Parameters: Readonly<Record<string, Json>>;
   readonly Resources: Readonly<Record<string, Resource>>;
   readonly Outputs?: Json;

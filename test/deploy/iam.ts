@@ -50,16 +50,15 @@ export async function terraformStatements(
   return found;
 }
 
-/** All actions of a Terraform module's policies. */
-export async function actionsIn(folder: string): Promise<string[]> {
-  return Object.values(await terraformStatements(folder))
-    .flat()
-    .flatMap(({ actions }) => actions)
-    .filter((action) => action !== "*");
-}
-
 /** The statements of a CloudFormation template's policies, by the resource. */
 export function templateStatements(text: string): Record<string, Statement[]> {
+  return statementsIn(parseTemplate(text).Resources);
+}
+
+/** The statements of policies anywhere in JSON, by the member that they are in. */
+export function statementsIn(
+  whole: Readonly<Record<string, unknown>>,
+): Record<string, Statement[]> {
   const found: Record<string, Statement[]> = {};
   const visit = (value: unknown, name: string): void => {
     if (typeof value !== "object" || value === null) return;
@@ -78,14 +77,15 @@ export function templateStatements(text: string): Record<string, Statement[]> {
     }
     for (const inner of Object.values(value)) visit(inner, name);
   };
-  for (const [name, resource] of Object.entries(parseTemplate(text).Resources))
-    visit(resource, name);
+  for (const [name, part] of Object.entries(whole)) visit(part, name);
   return found;
 }
 
-/** All actions of a CloudFormation template's policies. */
-export function templateActions(text: string): string[] {
-  return Object.values(templateStatements(text))
+/** All actions of statements. */
+export function actionsOf(
+  statements: Readonly<Record<string, readonly Statement[]>>,
+): string[] {
+  return Object.values(statements)
     .flat()
     .flatMap(({ actions }) => actions)
     .filter((action) => action !== "*");

@@ -222,6 +222,14 @@ export async function haproxyImage(images: Images): Promise<string> {
     join(folder, "Dockerfile"),
     `FROM ${images.name("base")}\nCOPY root /\nENTRYPOINT ["${binary}"]\nCMD ["-db", "-f", "/usr/local/etc/haproxy/haproxy.cfg"]\n`,
   );
-  await must("docker", ["build", "-q", "-t", name, folder]);
+  const plain = `vaultbuddy-haproxy-plain:${images.tag}`;
+  await must("docker", ["build", "-q", "-t", plain, folder]);
+  const proxy = join(root, "deploy/docker-proxy");
+  await must("docker", [
+    ...words("build -q -t"),
+    name,
+    ...words(`--build-arg HAPROXY=${plain}`),
+    proxy,
+  ]);
   return name;
 }

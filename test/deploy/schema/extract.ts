@@ -5,7 +5,12 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Block, TerraformSchema } from "../terraform-schema.ts";
-import { actionsIn, templateActions } from "../iam.ts";
+import {
+  actionsOf,
+  statementsIn,
+  templateStatements,
+  terraformStatements,
+} from "../iam.ts";
 import { readTerraform, typesIn } from "../terraform.ts";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
@@ -119,12 +124,19 @@ async function cutTerraform(folders: readonly string[]): Promise<void> {
 
 async function cutIam(folder: string): Promise<void> {
   const { name, version } = packageAt(folder);
+  const read = (path: string): string =>
+    readFileSync(join(deploy, path), "utf8");
+  const policies = Object.fromEntries(
+    readdirSync(join(deploy, "iam")).map((file): [string, unknown] => [
+      file,
+      JSON.parse(read(`iam/${file}`)),
+    ]),
+  );
   const wanted = [
-    ...(await actionsIn(join(deploy, "terraform"))),
-    ...templateActions(
-      readFileSync(join(deploy, "cloudformation/vaultbuddy.yaml"), "utf8"),
-    ),
-  ];
+    await terraformStatements(join(deploy, "terraform")),
+    templateStatements(read("cloudformation/vaultbuddy.yaml")),
+    statementsIn(policies),
+  ].flatMap(actionsOf);
   const actions: Record<string, unknown> = {};
   for (const action of [...new Set(wanted)].toSorted()) {
     const [service = "", operation = ""] = action.split(":");
