@@ -5,20 +5,30 @@ import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { generateSigningKey, privatePem, publicJwk } from "@vaultbuddy/common";
 import { looseTask, notify, Stack, until } from "@vaultbuddy/devstack";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 let stack: Stack;
 let url: string;
+const pair = generateSigningKey();
 const folder = mkdtempSync(join(tmpdir(), "capture-"));
 
 beforeAll(async () => {
   stack = await Stack.start({
     containers: false,
-    families: ["plain"],
-    policy: { plain: { policies: ["plain"], transport: "plain" } },
+    families: ["plain", "public"],
+    policy: {
+      plain: { policies: ["plain"], transport: "plain" },
+      public: {
+        policies: ["public"],
+        proof: "ed25519",
+        listener: "unproven",
+      },
+    },
   });
-  ({ url } = await stack.startBroker());
+  const signing = stack.write("signing.pem", privatePem(pair));
+  ({ url } = await stack.startBroker(["--signing-key-file", signing]));
 });
 afterAll(async () => {
   await stack.close();
@@ -68,16 +78,17 @@ async function captured(
   return readFileSync(file, "latin1");
 }
 
-async function served(family: string, plain: boolean): Promise<string> {
-  const env: Record<string, string> = plain ? { WIS_PLAINTEXT: "allow" } : {};
+async function served(
+  family: string,
+  env: Record<string, string> = {},
+): Promise<string> {
   const task = await looseTask(stack, {
     family,
     env,
     container: {
-      environment: Object.entries(env).map(([name, value]) => ({
-        name,
-        value,
-      })),
+      environment: Object.entries(env)
+        .filter(([, value]) => value !== "")
+        .map(([name, value]) => ({ name, value })),
     },
   });
   const entrypoint = task.start();
@@ -91,11 +102,20 @@ async function served(family: string, plain: boolean): Promise<string> {
 const traces = /"payload"|"signatures"|"protected"|jose\+json|POST \/|accessor/;
 
 test("a capture of a delivery over TLS shows nothing of it", async () => {
-  const traffic = await served("sample", false);
+  const traffic = await served("sample");
+  expect(traffic.length).toBeGreaterThan(1000);
+  expect(traffic).not.toMatch(traces);
+});
+
+test("nor does one of a delivery to a container that holds a public key", async () => {
+  const traffic = await served("public", {
+    WIS_HMAC_KEY: "",
+    WIS_PUBLIC_KEY: publicJwk(pair),
+  });
   expect(traffic.length).toBeGreaterThan(1000);
   expect(traffic).not.toMatch(traces);
 });
 
 test("the same capture would show it: of a delivery in plain HTTP it does", async () => {
-  expect(await served("plain", true)).toMatch(traces);
+  expect(await served("plain", { WIS_PLAINTEXT: "allow" })).toMatch(traces);
 });

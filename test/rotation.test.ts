@@ -2,6 +2,8 @@
 // never restarted, and no container goes without its secrets.
 
 import { writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import type { AddressInfo, Server, Socket } from "node:net";
 import { join } from "node:path";
 import {
   deriveFamilyKey,
@@ -206,6 +208,96 @@ test("masters and pairs are rotated under load, and no container goes unserved",
     expect(stack.output).not.toContain(secret);
   }
 }, 90_000);
+
+test("a handoff that is under way keeps its keys, and gains those that come", async () => {
+  const [oldPem, newPem] = [privatePem(pairs.old), privatePem(pairs.new)];
+  const rounds: readonly (readonly [Which, string, string, string, string])[] =
+    [
+      ["old", stack.masterKey, oldPem, fresh, newPem],
+      [
+        "new",
+        stack.masterKey,
+        oldPem,
+        `${stack.masterKey}\n${fresh}`,
+        oldPem + newPem,
+      ],
+    ];
+  for (const [which, master, pem, nextMaster, nextPem] of rounds) {
+    await exchange(master, pem);
+    const handoffs = await Promise.all(
+      families.map(async (family) => {
+        const gate = await Gate.open();
+        const task = await looseTask(stack, {
+          family,
+          env: variables(family, which),
+          dialledPort: gate.port,
+        });
+        const answer = notify(url, task.notice);
+        await gate.dialled;
+        return { task, gate, answer };
+      }),
+    );
+    // The broker is dialling now, and nobody is there yet.
+    await exchange(nextMaster, nextPem);
+    for (const { task, gate, answer } of handoffs) {
+      const entrypoint = task.start({ WIS_LOG_LEVEL: "info" });
+      await entrypoint.line(({ text }) => text.includes("waiting for the"));
+      gate.leadTo(task.port);
+      expect((await answer).code, `${which} key`).toBe("delivered");
+      await entrypoint.stop();
+      gate.close();
+    }
+  }
+  await exchange(fresh, newPem);
+}, 60_000);
+
+/** A port that cuts whoever comes, until it is led somewhere. */
+class Gate {
+  readonly port: number;
+  readonly dialled: Promise<void>;
+  readonly #server: Server;
+  #target: number | undefined;
+
+  static async open(): Promise<Gate> {
+    const server = createServer();
+    await new Promise<void>((resolve) =>
+      server.listen(0, "127.0.0.1", resolve),
+    );
+    return new Gate(server);
+  }
+
+  private constructor(server: Server) {
+    this.#server = server;
+    this.port = (server.address() as AddressInfo).port;
+    this.dialled = new Promise((resolve) => {
+      server.on("connection", (socket) => {
+        resolve();
+        this.#pass(socket);
+      });
+    });
+  }
+
+  leadTo(port: number): void {
+    this.#target = port;
+  }
+
+  close(): void {
+    this.#server.close();
+  }
+
+  #pass(socket: Socket): void {
+    socket.on("error", () => undefined);
+    if (this.#target === undefined) {
+      socket.destroy();
+      return;
+    }
+    const onward = connect(this.#target, "127.0.0.1");
+    onward.on("error", () => undefined);
+    onward.on("close", () => socket.destroy());
+    socket.on("close", () => onward.destroy());
+    socket.pipe(onward).pipe(socket);
+  }
+}
 
 test("afterwards the old keys open nothing", async () => {
   const before = mintedAccessors(stack).length;
