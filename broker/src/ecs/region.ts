@@ -34,6 +34,8 @@ export class Region {
   readonly #addresses: Batcher<string | false>;
   readonly #unknown: Cache<TaskAnswer>;
   readonly #knownDefinitions: Cache<DefinitionFacts>;
+  /** EC2's ids of container instances: known before their addresses are, for whoever asks meanwhile. */
+  readonly #knownIds: Cache<string>;
   readonly #knownAddresses: Cache<string>;
 
   constructor(calls: AwsCalls, clock: Clock) {
@@ -70,6 +72,7 @@ export class Region {
     });
     this.#unknown = new Cache(10_000, UNKNOWN_FOR, clock);
     this.#knownDefinitions = new Cache(500, Infinity, clock);
+    this.#knownIds = new Cache(10_000, ADDRESS_FOR, clock);
     this.#knownAddresses = new Cache(10_000, ADDRESS_FOR, clock);
   }
 
@@ -126,11 +129,16 @@ export class Region {
     }
     const { source, signal } = lookup;
     const question = { source, signal, patience: 0 };
-    const id = await this.#instances.ask({
-      ...question,
-      group: cluster.arn,
-      key: arn,
-    });
+    const id =
+      this.#knownIds.get(arn) ??
+      (await this.#instances.ask({
+        ...question,
+        group: cluster.arn,
+        key: arn,
+      }));
+    if (id !== false) {
+      this.#knownIds.set(arn, id);
+    }
     const address =
       id !== false &&
       (await this.#addresses.ask({ ...question, group: "", key: id }));
