@@ -16,7 +16,7 @@ export const explainSettings = {
   policiesFile,
   clusters: {
     ...clusters,
-    describe: `${clusters.describe} (default: any)`,
+    describe: `${clusters.describe} (default: every one)`,
   },
   ...taskSettings,
   tokenRole,
