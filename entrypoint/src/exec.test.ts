@@ -43,9 +43,9 @@ test("descriptors are closed, and signals put back as the very last before the c
   expect(host.done).toEqual([
     "close 7",
     "close 9",
-    "settle",
     "SIGPIPE",
     "SIGXFSZ",
+    "settle",
     "SIGTERM",
     "SIGINT",
     "SIGHUP",

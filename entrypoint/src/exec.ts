@@ -22,8 +22,9 @@ export interface Host {
   settle(): Promise<void>;
 }
 
-/** Node ignores the first two for itself, and an ignored signal stays ignored across execve; the others are handled. */
-const SIGNALS = ["SIGPIPE", "SIGXFSZ", "SIGTERM", "SIGINT", "SIGHUP"] as const;
+/** Node ignores these for itself, and an ignored signal stays ignored across execve. */
+const IGNORED = ["SIGPIPE", "SIGXFSZ"] as const;
+const HANDLED = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 
 const ENOENT = 2;
 const E2BIG = 7;
@@ -42,8 +43,12 @@ export async function becomeCommand(
   for (const descriptor of host.inherited()) {
     host.close(descriptor);
   }
+  for (const name of IGNORED) {
+    host.resetSignal(name);
+  }
+  // What is left of the moment in which a signal can still get lost is that between these two lines: microseconds.
   await host.settle();
-  for (const name of SIGNALS) {
+  for (const name of HANDLED) {
     host.resetSignal(name);
   }
   const error = attempt(host, command.file, command.argv, env);
