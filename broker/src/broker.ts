@@ -55,11 +55,12 @@ export class Broker {
   }
 
   /**
-   * Hands a container its token. Notices for the same container share one handoff, which goes on when a caller leaves.
-   * Throws Refusal.
+   * Hands a container its token. Equal notices of one source share one handoff, which goes on when a caller leaves. Those
+   * of different sources meet at the claim and no sooner: whoever comes second must neither stand in the first one's line
+   * at ECS nor be answered what the first one got for naming another cluster. Throws Refusal.
    */
   handOff(notice: Notice, source: string): Promise<Delivered> {
-    const key = `${notice.task.arn}|${notice.containerName}|${notice.containerId}`;
+    const key = `${source}|${notice.cluster.arn}|${notice.task.arn}|${notice.containerName}|${notice.containerId}`;
     const running = this.#inFlight.get(key);
     if (running !== undefined) {
       return running;
