@@ -36,3 +36,14 @@ test("a stopped timer never ends and leaves nothing behind", async () => {
   expect(patience.signal.aborted).toBe(false);
   expect(clock.sleeping).toBe(0);
 });
+
+test("however often it is given back, it ends", async () => {
+  const clock = new ManualClock();
+  const patience = new Patience(clock, 30_000);
+  for (let count = 0; count < 25 && !patience.signal.aborted; count += 1) {
+    await clock.advance(5000);
+    patience.giveBack(10_000);
+  }
+  await clock.advance(1);
+  expect(patience.signal.aborted).toBe(true);
+});

@@ -3,6 +3,12 @@
 
 import type { Clock } from "@vaultbuddy/common";
 
+/**
+ * How long after its first time it may be given more, in milliseconds. A broker tries for a minute and a half; whoever goes
+ * on longer with deliveries that cannot be opened is not waited for.
+ */
+const MOST_EXTRA = 90_000;
+
 /** The one timer. */
 export class Patience {
   readonly #clock: Pick<Clock, "monotonic" | "sleep">;
@@ -22,12 +28,13 @@ export class Patience {
     return this.#over.signal;
   }
 
-  /** From now on `ms` are left, whatever was left before. */
+  /** From now on `ms` are left, whatever was left before; in all never more than a minute and a half over the first time. */
   grant(ms: number): void {
     this.stop();
+    const left = this.#firstEnd + MOST_EXTRA - this.#clock.monotonic();
     const armed = new AbortController();
     this.#armed = armed;
-    this.#clock.sleep(ms, armed.signal).then(
+    this.#clock.sleep(Math.max(0, Math.min(ms, left)), armed.signal).then(
       () => this.#over.abort(new Error("the time is over")),
       () => undefined,
     );
