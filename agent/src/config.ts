@@ -120,7 +120,8 @@ export function lastWords(error: unknown): { text: string; code: number } {
   if (error instanceof SettingsError) {
     return { text: `vaultbuddy-agent: ${error.message}\n`, code: 2 };
   }
-  const told = JSON.stringify(describeError(error));
+  const { type, code, cause } = describeError(error);
+  const told = JSON.stringify({ type, code, cause });
   return { text: `vaultbuddy-agent: cannot go on: ${told}\n`, code: 1 };
 }
 

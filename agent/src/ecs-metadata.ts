@@ -4,7 +4,7 @@
 
 import { Fields, parseJson, pause, ShapeError } from "@vaultbuddy/common";
 import type { Backoff, Clock } from "@vaultbuddy/common";
-import { describeError, TransportError } from "@vaultbuddy/common/daemon";
+import { TransportError } from "@vaultbuddy/common/daemon";
 import type { Answer, Log } from "@vaultbuddy/common/daemon";
 
 /** How the introspection is asked: one GET, with a deadline of its own. */
@@ -46,10 +46,7 @@ export class EcsMetadata {
         });
         return await this.#asking;
       } catch (error) {
-        log.warn(
-          { err: describeError(error) },
-          "the ECS agent's metadata cannot be read",
-        );
+        log.warn({ err: error }, "the ECS agent's metadata cannot be read");
       }
       await clock.sleep(pause(RETRY, attempt, clock), signal);
     }

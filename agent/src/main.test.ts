@@ -283,6 +283,7 @@ test("a Docker and a broker that are away, silent or mad do not end it; it works
   ]);
   await agent.said("docker's event stream cannot be read");
   await agent.said("docker's list cannot be read");
+  expect(agent.output()).toMatch(/"code":"http_502"/);
   expect((await get(port, "/healthz")).status).toBe(503);
   docker.onPing = sends("OK");
   docker.onList = sends("[]");

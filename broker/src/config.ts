@@ -1,6 +1,7 @@
 // BrokerConfig: every setting read once, whole, with all faults told at once. Files that settings name are read here,
 // so that a missing key or a broken policy is a fault at the start and not at three in the morning.
 
+import { MOST_CA } from "@vaultbuddy/common";
 import { readSettings, SettingsError } from "@vaultbuddy/common/daemon";
 import type { SettingsOf } from "@vaultbuddy/common/daemon";
 import type { Command } from "commander";
@@ -68,7 +69,9 @@ export function readConfig(
     readFirstKeys(keyFiles, read, policySource),
   );
   const tls = gather("--tls-cert and --tls-key:", () => tlsOf(settings, read));
-  const vaultCa = gather("--ca-cert", () => readCa(settings.caCert, read));
+  const vaultCa = gather("--ca-cert", () =>
+    delivered(readCa(settings.caCert, read)),
+  );
   const login = gather("the Vault login:", () => chooseLogin(settings, read));
   gather("--ledger (LEDGER)", () => refuseLocalLedger(settings, command, env));
   if (
@@ -93,10 +96,12 @@ export function readConfig(
 
 /** What to say of a setting or file that cannot be used. */
 export function reason(error: unknown): string {
-  const code: unknown =
-    error instanceof Error ? Reflect.get(error, "code") : undefined;
-  if (typeof code === "string" && /^E[A-Z]+$/.test(code)) {
-    return `cannot be read (${code})`;
+  const system: NodeJS.ErrnoException | undefined =
+    error instanceof Error ? error : undefined;
+  const { code, path } = system ?? {};
+  if (code !== undefined && /^E[A-Z]+$/.test(code)) {
+    const file = path === undefined ? "" : `${path}: `;
+    return `${file}cannot be read (${code})`;
   }
   return error instanceof Error ? error.message : "cannot be read";
 }
@@ -140,6 +145,16 @@ export function readCa(
     throw new Error(`${file}: must be a certificate in PEM`);
   }
   return text;
+}
+
+/** Every delivery carries the CA, and an entrypoint reads no longer one. Throws an Error. */
+function delivered(ca: string | undefined): string | undefined {
+  if (ca !== undefined && ca.length > MOST_CA) {
+    throw new Error(
+      `must be at most ${MOST_CA} characters, because containers are given it: name the one authority of Vault's, not a bundle`,
+    );
+  }
+  return ca;
 }
 
 /** Exactly one place, because a second one would be believed in and not read. Throws an Error. */

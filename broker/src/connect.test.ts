@@ -16,7 +16,7 @@ import {
 } from "@vaultbuddy/common";
 import type { FamilyKey } from "@vaultbuddy/common";
 import { afterEach, describe, expect, test } from "vitest";
-import { channelContexts, connect, mayDial } from "./connect.ts";
+import { channelContexts, connect } from "./connect.ts";
 
 const keyOf = (fill: number): FamilyKey =>
   deriveFamilyKey(
@@ -263,17 +263,4 @@ describe("a channel that proves no listener", () => {
       ).rejects.toMatchObject({ code: "delivery_timeout" });
     }
   });
-});
-
-test.each([
-  "10.1.2.3",
-  "172.31.0.1",
-  "192.168.1.1",
-  "127.0.0.9",
-  "169.254.1.1",
-  "100.64.0.1",
-  "::1",
-  "fd00::1",
-])("%s may be dialled", (host) => {
-  expect(mayDial(host)).toBe(true);
 });

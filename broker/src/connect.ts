@@ -4,9 +4,9 @@
 
 import net from "node:net";
 import tls from "node:tls";
-import { certificateHash, derivePsk, Refusal } from "@vaultbuddy/common";
+import { certificateHash, derivePsk, pause, Refusal } from "@vaultbuddy/common";
 import type { Clock, FamilyKey } from "@vaultbuddy/common";
-import { pause } from "@vaultbuddy/common";
+import { isDialable } from "./dialable.ts";
 
 /** A connection on which one delivery may be sent. It may stand idle while Vault is slow. */
 export interface Channel {
@@ -47,28 +47,6 @@ export interface ChannelContexts {
 
 const RETRY = { first: 25, most: 500 };
 const HANDSHAKE_MS = 5000;
-/** Private, loopback and link-local addresses: RFC 1918, 6598, 3927, 4193, 4291. Nothing else is ever dialled. */
-const dialled = new net.BlockList();
-for (const [address, prefix] of [
-  ["10.0.0.0", 8],
-  ["172.16.0.0", 12],
-  ["192.168.0.0", 16],
-  ["100.64.0.0", 10],
-  ["127.0.0.0", 8],
-  ["169.254.0.0", 16],
-] as const) {
-  dialled.addSubnet(address, prefix);
-}
-dialled.addSubnet("fc00::", 7, "ipv6");
-dialled.addSubnet("fe80::", 10, "ipv6");
-dialled.addAddress("::1", "ipv6");
-
-/** Whether an address is one the broker may dial. Names are never dialled. */
-export function mayDial(host: string): boolean {
-  const family = net.isIP(host);
-  return family !== 0 && dialled.check(host, family === 6 ? "ipv6" : "ipv4");
-}
-
 /** TLS 1.3, with an external PSK or without, and no certificate trusted at all. */
 export function channelContexts(): ChannelContexts {
   const common: tls.SecureContextOptions = {
@@ -91,7 +69,7 @@ export async function connect(
   deps: ConnectDeps,
   signal: AbortSignal,
 ): Promise<Channel> {
-  if (!mayDial(dial.host)) {
+  if (!isDialable(dial.host)) {
     throw new Refusal(
       "address_unknown",
       "ECS names an address that is not private; only private, loopback and link-local addresses are dialled",

@@ -67,7 +67,7 @@ export class Session {
 
   /**
    * Logs in, waiting for Vault as long as it is away, then keeps the token alive until `stop` aborts. Resolves
-   * `started` after the first login; throws {@link LoginFault} when Vault refuses the credential.
+   * after the first login; throws {@link LoginFault} when Vault refuses the credential.
    */
   async start(stop: AbortSignal): Promise<{ kept: Promise<void> }> {
     await this.#login(stop);

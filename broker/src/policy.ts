@@ -20,7 +20,6 @@ export interface Rule {
   readonly ttl: number;
   /** 0 is without limit. */
   readonly numUses: number;
-  readonly renewable: boolean;
   readonly meta: ReadonlyMap<string, string>;
   /** Undefined means the broker's own default. */
   readonly wrapTtl: number | undefined;

@@ -3,7 +3,7 @@
 
 import type { AddressInfo } from "node:net";
 import { Server as TlsServer } from "node:tls";
-import type { Clock } from "@vaultbuddy/common";
+import type { Clock, ListenAddress } from "@vaultbuddy/common";
 import type { Log } from "@vaultbuddy/common/daemon";
 import type { FastifyInstance } from "fastify";
 import { Broker } from "./broker.ts";
@@ -151,10 +151,10 @@ export async function serve(
     ring.reload(config.keyFiles, config.readFile, log);
     reloadCertificate(config, server, log);
   });
-  await claims.start();
-  await server.listen({ host: config.listen.host, port: config.listen.port });
-  log.info({ address: addressOf(server.server.address()) }, "listening");
   try {
+    await claims.start();
+    await listen(server, config.listen);
+    log.info({ address: addressOf(server.server.address()) }, "listening");
     const { kept } = await session.start(stop);
     retirement.start();
     await Promise.all([kept, policies.keep(stop)]);
@@ -221,6 +221,27 @@ async function inTime(
     return await Promise.race([ended, late]);
   } finally {
     done.abort();
+  }
+}
+
+/** The address cannot be listened on. */
+class ListenFault extends Error {
+  override readonly name = "ListenFault";
+  readonly ours = true;
+}
+
+async function listen(
+  server: FastifyInstance,
+  { host, port }: ListenAddress,
+): Promise<void> {
+  try {
+    await server.listen({ host, port });
+  } catch (error) {
+    const code: unknown =
+      error instanceof Error ? Reflect.get(error, "code") : undefined;
+    throw new ListenFault(
+      `cannot listen on ${host}:${port} (${String(code)}): choose another --listen (LISTEN_ADDR), or end what uses that port`,
+    );
   }
 }
 

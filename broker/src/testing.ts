@@ -20,7 +20,6 @@ export const rule: Rule = {
   policies: ["web"],
   ttl: 3600,
   numUses: 0,
-  renewable: true,
   meta: new Map([["team", "a"]]),
   wrapTtl: undefined,
   port: undefined,

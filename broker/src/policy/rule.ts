@@ -2,6 +2,8 @@
 // fields cannot mean is a fault here, at load, and not a refusal when a container waits.
 
 import {
+  MOST_PATHS,
+  MOST_VARIABLES,
   secretReference,
   text,
   variableName,
@@ -17,10 +19,6 @@ const TTL = 3600;
 const MOST_TTL = 2 ** 31 - 1;
 /** How far apart fresh tokens for a restarted container are when the rule does not say, in seconds. */
 const MIN_INTERVAL = 60;
-/** The most paths that a delivery carries. */
-export const MOST_PATHS = 64;
-/** The most variables that a delivery carries. */
-export const MOST_VARIABLES = 256;
 
 /** What the broker itself writes into every token's metadata. */
 const OWN_META = ["task_arn", "family", "container"];
@@ -72,7 +70,7 @@ function readToken(
   reader: Reader,
 ): Pick<
   PolicyRule,
-  "role" | "policies" | "ttl" | "numUses" | "renewable" | "meta" | "wrapTtl"
+  "role" | "policies" | "ttl" | "numUses" | "meta" | "wrapTtl"
 > {
   const role = reader.text("role", ROLE);
   const policies = reader.list("policies", 100, (value, at) =>
@@ -80,7 +78,12 @@ function readToken(
   );
   const ttl = reader.seconds("ttl", 1, MOST_TTL);
   const numUses = reader.integer("num_uses", 0, 1_000_000);
-  const renewable = reader.boolean("renewable");
+  if (reader.boolean("renewable") === false) {
+    reader.fault(
+      "renewable",
+      "must be true or absent: the entrypoint renews the token to its ttl",
+    );
+  }
   const meta = reader.table("meta", 32, META_NAME, META_VALUE) ?? new Map();
   for (const name of OWN_META.filter((own) => meta.has(own))) {
     reader.fault(`meta.${name}`, "is written by the broker itself");
@@ -91,7 +94,6 @@ function readToken(
     policies: policies ?? ["default"],
     ttl: ttl ?? TTL,
     numUses: numUses ?? 0,
-    renewable: renewable ?? true,
     meta,
     wrapTtl,
   };

@@ -2,6 +2,8 @@
 // double consent, and where the secrets stand. Every refusal here is `policy_denied` and says what would have to change.
 
 import {
+  MOST_PATHS,
+  MOST_VARIABLES,
   Refusal,
   secretReference,
   ShapeError,
@@ -18,7 +20,6 @@ import type { ContainerFacts, TaskFacts } from "../ecs/facts.ts";
 import type { PolicyRule } from "../policy.ts";
 import { matchesCluster } from "../policy/cluster.ts";
 import { matchesGlob } from "../policy/glob.ts";
-import { MOST_PATHS, MOST_VARIABLES } from "../policy/rule.ts";
 import { imageIdentity } from "./image.ts";
 
 const PATHS_LABEL = "vaultbuddy.secrets";

@@ -9,6 +9,7 @@ import { request, TransportError } from "@vaultbuddy/common/daemon";
 import { Agent } from "undici";
 
 const MOST_BYTES = 1024 * 1024;
+const CONNECTIONS = 64;
 
 /** One question to Vault. */
 export interface VaultAsk {
@@ -19,9 +20,6 @@ export interface VaultAsk {
   readonly body?: unknown;
   /** Seconds; asks for a response-wrapped answer. */
   readonly wrapTtl?: number;
-  /** Milliseconds; the transport's own default when absent. */
-  readonly timeout?: number;
-  readonly signal?: AbortSignal;
 }
 
 /** What Vault said, once it is known to be Vault's own answer: below 500, JSON or empty. */
@@ -38,7 +36,6 @@ export interface TransportOptions {
   readonly ca: string | undefined;
   /** Milliseconds each call may take. */
   readonly timeout: number;
-  readonly connections?: number;
 }
 
 /** No answer of Vault's own came, or one that says it is away. */
@@ -75,7 +72,7 @@ export class VaultTransport {
   constructor(options: TransportOptions) {
     this.#options = options;
     this.#pool = new Agent({
-      connections: options.connections ?? 64,
+      connections: CONNECTIONS,
       pipelining: 1,
       keepAliveTimeout: 30_000,
       connect: {
@@ -87,10 +84,6 @@ export class VaultTransport {
 
   get addr(): string {
     return this.#options.addr;
-  }
-
-  get namespace(): string | undefined {
-    return this.#options.namespace;
   }
 
   /**
@@ -134,10 +127,9 @@ export class VaultTransport {
             : { "Content-Type": "application/json" }),
         },
         ...(ask.body === undefined ? {} : { body: JSON.stringify(ask.body) }),
-        timeout: ask.timeout ?? timeout,
+        timeout: timeout,
         maxBytes: MOST_BYTES,
         dispatcher: this.#pool,
-        ...(ask.signal === undefined ? {} : { signal: ask.signal }),
       });
     } catch (error) {
       if (error instanceof TransportError) {

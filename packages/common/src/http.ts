@@ -1,4 +1,4 @@
-// The one way out to another server for the daemons: a deadline, a cap on what is read, no redirect, no proxy from the
+// The broker's one way out to another server: a deadline, a cap on what is read, no redirect, no proxy from the
 // environment. Whoever needs a pool of connections passes its dispatcher.
 
 import { Agent, request as send } from "undici";

@@ -31,7 +31,7 @@ const HIDDEN_NAMES = new Set([
 ]);
 const HIDDEN_LEVELS = 3;
 
-/** A logger that writes JSON lines to `stream`. An error is logged as its name, code and message, without its causes. */
+/** A logger that writes JSON lines to `stream`. An error is logged as {@link describeError} has it. */
 export function openLog(
   name: string,
   level: LogLevel,
@@ -97,8 +97,8 @@ function framesOf(error: Error): string[] {
 }
 
 /**
- * An error for a log line. A message from a library is kept only when it is one of the system's own error codes:
- * libraries put whole requests, headers included, into theirs.
+ * An error for a log line. Of an error that is not ours only its type, its code and where it came from are told, and no
+ * message: libraries put whole requests, headers included, into theirs.
  */
 export function describeError(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) {

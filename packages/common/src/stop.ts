@@ -1,4 +1,4 @@
-// How a daemon is told to end: one signal that everything long-lived listens to, and a deadline for what is in flight.
+// How a daemon is told to end: one signal that everything long-lived listens to.
 
 /** A part of `process`: what a stop needs of it. */
 export interface SignalSource {

@@ -31,14 +31,12 @@ export const systemClock: Clock = {
   random: () => Math.random(),
 };
 
-/** A growing pause. */
+/** A pause that doubles. */
 export interface Backoff {
   /** The first pause, in milliseconds. */
   readonly first: number;
   /** The longest pause, in milliseconds. */
   readonly most: number;
-  /** What each pause is longer than the one before; 2 unless given. */
-  readonly factor?: number;
 }
 
 /** The pause before try `attempt` (0 is the first repetition): exponential, with half of it left to chance. */
@@ -49,7 +47,7 @@ export function pause(
 ): number {
   const full = Math.min(
     backoff.most,
-    backoff.first * (backoff.factor ?? 2) ** Math.min(attempt, 50),
+    backoff.first * 2 ** Math.min(attempt, 50),
   );
   return full / 2 + (full / 2) * clock.random();
 }

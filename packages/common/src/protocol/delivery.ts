@@ -9,6 +9,11 @@ import { ecsName, parseTaskArn } from "./ecs.ts";
 
 /** The largest signed delivery an entrypoint reads, in bytes; its payload is smaller by what base64url adds. */
 export const DELIVERY_BYTES = 16 * 1024;
+/** The longest PEM of a CA that a delivery carries, in characters. */
+export const MOST_CA = 8192;
+/** The most paths of whole secrets, and the most variables, that a delivery carries. */
+export const MOST_PATHS = 64;
+export const MOST_VARIABLES = 256;
 /** A delivery lives at most this long, in seconds. */
 export const DELIVERY_LIFE = 60;
 /** How far the clocks of broker, entrypoint and Vault may differ, in seconds. */
@@ -140,7 +145,7 @@ function parseVault(fields: Fields): Delivery["vault"] {
     form: "an http(s) URL",
   });
   const namespace = fields.optionalText("namespace", { max: 512 });
-  const ca = fields.optionalText("ca", { max: 8192 });
+  const ca = fields.optionalText("ca", { max: MOST_CA });
   fields.done();
   return {
     addr,
@@ -167,10 +172,15 @@ function parseWrap(fields: Fields): Wrap {
 }
 
 function parseSecretPlan(fields: Fields): SecretPlan {
-  const paths = fields.list("paths", 64, (value, at) =>
+  const paths = fields.list("paths", MOST_PATHS, (value, at) =>
     text(value, at, vaultPath),
   );
-  const env = fields.table("env", 256, variableName, secretReference);
+  const env = fields.table(
+    "env",
+    MOST_VARIABLES,
+    variableName,
+    secretReference,
+  );
   fields.done();
   return { paths, env };
 }
