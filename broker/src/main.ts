@@ -45,6 +45,8 @@ const program = new Command("vaultbuddy-broker").description(
 const serving = program.command("serve").description("run the broker");
 addSettings(serving, serveSettings);
 serving.action(async () => {
+  // A signal that comes while settings are read has nothing to reload, and must not end the process.
+  process.on("SIGHUP", () => undefined);
   const config = readConfig(serving, process.env, readFile);
   const log = openLog("vaultbuddy-broker", config.logLevel, process.stdout);
   const stop = stopSignal(process, () => process.exit(1));

@@ -87,7 +87,7 @@ export async function inspectRoles(
 }
 
 /** What is wrong with a role for tokens that are to live `ttl` seconds. */
-export function weaknesses(role: TokenRole, ttl: number): string[] {
+function weaknesses(role: TokenRole, ttl: number): string[] {
   return [
     ...(role.explicitMaxTtl === 0
       ? [

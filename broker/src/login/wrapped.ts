@@ -74,9 +74,7 @@ class WrappedLogin implements LoginMethod {
     try {
       madeAt = await api.lookupWrapping(wrapping);
     } catch (error) {
-      throw error instanceof VaultRefused
-        ? this.#spent(log, wrapping, again)
-        : error;
+      throw saysNo(error) ? this.#spent(log, wrapping, again) : error;
     }
     if (!this.#source.madeAt.some((expected) => expected(madeAt))) {
       this.#alarm(
@@ -95,9 +93,7 @@ class WrappedLogin implements LoginMethod {
     try {
       return await api.unwrap(wrapping);
     } catch (error) {
-      throw error instanceof VaultRefused
-        ? this.#spent(log, wrapping, false)
-        : error;
+      throw saysNo(error) ? this.#spent(log, wrapping, false) : error;
     }
   }
 
@@ -123,6 +119,14 @@ class WrappedLogin implements LoginMethod {
       log.fatal({}, what);
     }
   }
+}
+
+/** Vault's answers for a wrapping token that opens nothing; any other status is about the question. */
+function saysNo(error: unknown): boolean {
+  return (
+    error instanceof VaultRefused &&
+    (error.status === 400 || error.status === 403)
+  );
 }
 
 function printable(path: string): string {
