@@ -131,8 +131,8 @@ test("last words: settings exit with 2, what broke with 1, and no library's mess
   const broke = Object.assign(new Error("secret details"), {
     code: "EADDRINUSE",
   });
-  expect(lastWords(broke)).toEqual({
-    code: 1,
-    text: 'vaultbuddy-agent: cannot go on: {"type":"Error","code":"EADDRINUSE"}\n',
-  });
+  const { text, code } = lastWords(broke);
+  expect(code).toBe(1);
+  expect(text).toContain('"code":"EADDRINUSE"');
+  expect(text).not.toContain("secret details");
 });

@@ -145,9 +145,12 @@ function watch(proxy: SocketProxy): {
     optIn,
     clusters: { cluster: () => Promise.resolve("main") },
     brokers: ["http://broker"],
-    post: (_url, body) => {
-      notices.push(JSON.parse(body) as NoticeBody);
-      woken();
+    post: (url, body) => {
+      // The hint that a container has ended goes to another path.
+      if (url.endsWith("/v1/notify")) {
+        notices.push(JSON.parse(body) as NoticeBody);
+        woken();
+      }
       return Promise.resolve(delivered());
     },
     clock: systemClock,

@@ -16,13 +16,19 @@ import { limits } from "./queue.ts";
 /** How long a broker may take to accept a connection, before another one is asked. */
 const CONNECT_TIMEOUT = 3000;
 const METADATA_TIMEOUT = 2000;
+/** How many connections to a broker are kept when a storm is over: each costs memory on both sides. */
+const KEPT = 16;
 
 /** The agent's requests; `ca` is what an https broker's certificate must come from, as PEM. */
 export function openHttp(ca?: string): {
   readonly post: Post;
   readonly get: Get;
 } {
-  const kept = { keepAlive: true, maxSockets: limits.asking };
+  const kept = {
+    keepAlive: true,
+    maxSockets: limits.asking,
+    maxFreeSockets: KEPT,
+  };
   const plain = new http.Agent(kept);
   const secure = new https.Agent({
     ...kept,

@@ -5,7 +5,6 @@
 
 import { pause } from "@vaultbuddy/common";
 import type { Backoff, Clock } from "@vaultbuddy/common";
-import { describeError } from "@vaultbuddy/common/daemon";
 import type { Log } from "@vaultbuddy/common/daemon";
 import type {
   ContainerEvent,
@@ -79,6 +78,8 @@ export interface WatchHealth {
 export const RELIST = 30_000;
 /** A stream that dies without a word is found by what it did not announce, and on a quiet host by this. */
 export const RENEW = 10 * 60_000;
+/** So many findings of a list are told, and then as many milliseconds nothing. */
+const PACE = 20;
 /** How far back a new stream asks. What is older is left to the list. */
 const REPLAY = 60_000;
 /** A stream that stood this long, or brought an event, was no failure. */
@@ -142,10 +143,7 @@ export class Watch {
           attempt = -1;
         } else if (!signal.aborted) {
           meters.count("stream_failures");
-          log.warn(
-            { err: describeError(error) },
-            "docker's event stream cannot be read",
-          );
+          log.warn({ err: error }, "docker's event stream cannot be read");
         }
       } finally {
         cut.abort();
@@ -232,10 +230,7 @@ export class Watch {
       } catch (error) {
         if (!signal.aborted) {
           meters.count("lists", "failed");
-          log.warn(
-            { err: describeError(error) },
-            "docker's list cannot be read",
-          );
+          log.warn({ err: error }, "docker's list cannot be read");
         }
         failures += 1;
       }
@@ -255,7 +250,11 @@ export class Watch {
       time: listing.time ?? clock.now(),
       ...(stream === undefined ? {} : { streamSince: stream.since }),
     });
-    for (const container of found.started) {
+    for (const [n, container] of found.started.entries()) {
+      // An agent that starts on a full host would otherwise ask for hundreds at once, and keep the memory for it.
+      if (n > 0 && n % PACE === 0) {
+        await rest(clock, PACE, signal);
+      }
       meters.count("starts", "list");
       audience.started({
         ...container,
