@@ -2,6 +2,7 @@ import { Secret } from "@vaultbuddy/common";
 import { expect, test } from "vitest";
 import { readSettings } from "./config.ts";
 import { Failure } from "./exit.ts";
+import type { OwnPlan } from "./plan.ts";
 import { settings } from "./settings.ts";
 
 const KEY = "PPdRfsVlbj5U9fa46RKkketChkYaZ1HsDQnA8dA1ZeQ";
@@ -41,7 +42,8 @@ test("with the least that is needed everything else has its default", () => {
       timeout: 30_000,
       stray: "exit",
       plaintext: false,
-      secrets: [],
+      own: { secrets: [], references: new Map(), prefix: "", uppercase: false },
+      passthrough: new Set(),
       self: { taskArn: TASK, containerName: "web" },
       vault: { addr: "https://vault" },
     },
@@ -71,7 +73,11 @@ test("with WIS_VAULT=signed no address is needed, and one that is given is not u
 });
 
 test("with WIS_MODE=off nothing is required, and a typo is still a fault", () => {
-  expect(read({ WIS_MODE: "off" })).toEqual({ mode: "off", logLevel: "warn" });
+  expect(read({ WIS_MODE: "off" })).toEqual({
+    mode: "off",
+    logLevel: "warn",
+    passthrough: new Set(),
+  });
   expect(faultsOf({ WIS_MODE: "off", WIS_LISTNE: ":1" })).toContain(
     "WIS_LISTNE",
   );
@@ -189,4 +195,78 @@ test("who it is has to be known or to be asked", () => {
 test("the settings once read show no key", () => {
   expect(JSON.stringify(read(least))).not.toContain(KEY);
   expect(String(new Secret(KEY))).not.toContain(KEY);
+});
+
+test("references are found in every variable but ours and Vault's and those said to hold none", () => {
+  const own = (env: Record<string, string>) =>
+    read({ ...least, ...env }) as { config: { own: OwnPlan } };
+  const names = (env: Record<string, string>) => [
+    ...own(env).config.own.references.keys(),
+  ];
+  const reference = "vault:secret/db#password";
+  const env = {
+    A: reference,
+    B: `x\${${reference}}`,
+    C: "plain",
+    VAULT_OTHER: reference,
+    VAULT_TOKEN: "vault:login",
+  };
+  expect(names(env)).toEqual(["A", "B", "VAULT_TOKEN"]);
+  expect(names({ ...env, WIS_LITERAL: "A, B" })).toEqual(["VAULT_TOKEN"]);
+  expect(names({ ...env, WIS_PASSTHROUGH: "VAULT_OTHER" })).toEqual([
+    "A",
+    "B",
+    "VAULT_OTHER",
+    "VAULT_TOKEN",
+  ]);
+  expect(names({ A: "vault:8200", WIS_LITERAL: "A" })).toEqual([]);
+});
+
+test("broken references are faults, told by the variable's name with all others and never by their value", () => {
+  const faults = faultsOf({
+    ...least,
+    A: "vault:hush/db",
+    B: "${vault:hush#x",
+    "odd name": "vault:hush",
+    C: "vault:v1:aHVzaA==",
+    WIS_SECRETS: "secret/web#latest",
+    WIS_PREFIX: "1",
+    WIS_UPPERCASE: "yes",
+  });
+  for (const part of [
+    "A: must name a key",
+    "B: must close",
+    "a variable: must",
+    "VAULT_TRANSIT_KEY_ID: is required to decrypt what C",
+    "WIS_SECRETS: must give its version",
+    "WIS_PREFIX: ",
+    "WIS_UPPERCASE: ",
+  ]) {
+    expect(faults).toContain(part);
+  }
+  expect(faults).not.toMatch(/hush|aHVzaA/);
+});
+
+test("a ciphertext is decrypted where the transit engine's settings say", () => {
+  const encrypted = { ...least, A: "vault:v1:aHVzaA==" };
+  expect(read({ ...encrypted, VAULT_TRANSIT_KEY_ID: "web" })).toMatchObject({
+    config: { own: { decryptPath: "transit/decrypt/web" } },
+  });
+  expect(
+    read({
+      ...encrypted,
+      VAULT_TRANSIT_KEY_ID: "web",
+      VAULT_TRANSIT_PATH: "team/keys",
+    }),
+  ).toMatchObject({
+    config: { own: { decryptPath: "team/keys/decrypt/web" } },
+  });
+});
+
+test("an application's own WIS_ variable is no typo when it is passed through", () => {
+  const env = { ...least, WIS_OF_THE_APP: "x" };
+  expect(faultsOf(env)).toContain("WIS_OF_THE_APP");
+  expect(read({ ...env, WIS_PASSTHROUGH: "WIS_OF_THE_APP" })).toMatchObject({
+    config: { passthrough: new Set(["WIS_OF_THE_APP"]) },
+  });
 });

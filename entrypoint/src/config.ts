@@ -4,6 +4,8 @@ import { parseKey, parsePublicKey } from "@vaultbuddy/common";
 import type { ListenAddress, SecretBytes } from "@vaultbuddy/common";
 import { Failure, systemCode } from "./exit.ts";
 import type { LogLevel } from "./log.ts";
+import type { OwnPlan } from "./plan.ts";
+import { readReferences } from "./references.ts";
 import { expected, readValues } from "./settings.ts";
 import type { Network, Values } from "./settings.ts";
 
@@ -41,16 +43,20 @@ export interface Config {
   readonly self: KnownSelf;
   /** Where the task metadata endpoint v4 is; absent outside ECS. */
   readonly metadata?: string;
-  readonly secrets: readonly string[];
+  /** What the container itself asks for. */
+  readonly own: OwnPlan;
+  /** Names of our own and Vault's variables that the command gets nevertheless. */
+  readonly passthrough: ReadonlySet<string>;
   /** Absent where the delivery is to name it: with WIS_VAULT=signed, and with a public key when none is given. */
   readonly vault?: VaultTarget;
   /** VAULT_CACERT where there is no `vault`: the CAs for a delivery that names none. */
   readonly fallbackCa?: string;
 }
 
-/** With `off` there is nothing to wait for, and no other setting is asked for. */
+/** With `off` there is nothing to wait for, and hardly any other setting is asked for. */
 export type Settings = { readonly logLevel: LogLevel } & (
-  { readonly mode: "off" } | { readonly mode: "vault"; readonly config: Config }
+  | { readonly mode: "off"; readonly passthrough: ReadonlySet<string> }
+  | { readonly mode: "vault"; readonly config: Config }
 );
 
 /** Reads a small file whole, as text. */
@@ -69,8 +75,8 @@ export function readSettings(
   const logLevel = values.logLevel ?? "warn";
   const settings: Settings | undefined =
     values.mode === "off"
-      ? { mode: "off", logLevel }
-      : readVaultMode(values, logLevel, faults, readFile);
+      ? { mode: "off", logLevel, passthrough: new Set(values.passthrough) }
+      : readVaultMode(env, values, logLevel, faults, readFile);
   if (faults.length > 0 || settings === undefined) {
     throw new Failure(
       "settings",
@@ -81,11 +87,14 @@ export function readSettings(
 }
 
 function readVaultMode(
+  env: ReadonlyMap<string, string>,
   values: Values,
   logLevel: LogLevel,
   faults: string[],
   readFile: ReadFile,
 ): Settings | undefined {
+  const passthrough = new Set(values.passthrough);
+  const own = readOwnPlan(env, values, passthrough, faults);
   const { listen, timeout } = values;
   const proof = readProof(values, faults, readFile);
   const ca = readCa(values, faults, readFile);
@@ -136,11 +145,45 @@ function readVaultMode(
       ...given("containerId", values.containerId),
     },
     ...given("metadata", values.metadata),
-    secrets: values.secrets ?? [],
+    own,
+    passthrough,
     ...given("vault", vault),
     ...given("fallbackCa", vault === undefined ? ca : undefined),
   };
   return { mode: "vault", logLevel, config: Object.freeze(config) };
+}
+
+function readOwnPlan(
+  env: ReadonlyMap<string, string>,
+  values: Values,
+  passthrough: ReadonlySet<string>,
+  faults: string[],
+): OwnPlan {
+  const { transitKey, transitPath } = values;
+  const references = readReferences(
+    env,
+    { literal: new Set(values.literal), passthrough },
+    faults,
+  );
+  const decryptPath =
+    transitKey === undefined || transitPath === undefined
+      ? undefined
+      : `${transitPath}/decrypt/${transitKey}`;
+  if (decryptPath === undefined) {
+    const names = references.encrypted.join(", ");
+    if (names !== "") {
+      faults.push(
+        `VAULT_TRANSIT_KEY_ID: is required to decrypt what ${names} hold(s)`,
+      );
+    }
+  }
+  return {
+    secrets: values.secrets ?? [],
+    references: references.values,
+    prefix: values.prefix ?? "",
+    uppercase: values.uppercase ?? false,
+    ...given("decryptPath", decryptPath),
+  };
 }
 
 const KEYS = {

@@ -14,7 +14,7 @@ import { Door } from "./listen.ts";
 import type { Log } from "./log.ts";
 import { askSelf } from "./metadata.ts";
 import { Patience } from "./patience.ts";
-import { assemble, pathsOf } from "./plan.ts";
+import { assemble, givesToken, needsOf } from "./plan.ts";
 import type { Variables } from "./plan.ts";
 import { readAll, renew } from "./read.ts";
 import { Reception } from "./receive.ts";
@@ -45,6 +45,7 @@ export async function runEntrypoint(
   const door = new Door(config.allowFrom, log);
   const vaults = new Vaults(config.vault, log);
   let reception: Reception | undefined;
+  let retired: Promise<boolean> | undefined;
   try {
     const port = await door.listen(config.listen, listener);
     log.info("waiting for the delivery", { port });
@@ -75,7 +76,8 @@ export async function runEntrypoint(
         }),
       unwrap: async (verified) => {
         const used = vaults.open(verified.vault);
-        used.warm(pathsOf(config.secrets, verified.delivery.secrets).length);
+        const needs = needsOf(config.own, verified.delivery.secrets);
+        used.warm(needs.sources.length + needs.ciphertexts.length);
         return unwrap(verified, used, seconds, log, patience.signal);
       },
     });
@@ -91,51 +93,66 @@ export async function runEntrypoint(
     vaults.warm();
     const over = failWhenOver(patience, reception, self);
     const accepted = await Promise.race([reception.taken, over]);
-    const secrets = await Promise.race([
+    const { secrets, spent } = await Promise.race([
       fetchSecrets(accepted, config, vaults, { clock, log, patience }),
       over,
     ]);
-    const env = appEnvironment(given, secrets);
+    if (spent) {
+      retired = vaults
+        .open(accepted.verified.vault)
+        .retire(accepted.token.token);
+    }
+    const env = appEnvironment(given, secrets, config.passthrough);
     log.info("starting the command", {
       secrets: [...secrets.keys()].toSorted().join(","),
     });
     door.close();
+    await retired;
     return await becomeCommand(command, env, host);
   } catch (error) {
     door.close();
     const opened = reception?.opened;
-    if (opened !== undefined) {
+    if (opened !== undefined && (await retired) !== true) {
       await vaults.open(opened.verified.vault).revoke(opened.token.token);
     }
     throw error;
   }
 }
 
+/** The secrets, and whether the token has done its work with them: nothing hangs on it, and nobody else gets it. */
 async function fetchSecrets(
   { verified: { delivery, vault }, token }: Accepted,
   config: Config,
   vaults: Vaults,
   { clock, log, patience }: { clock: Clock; log: Log; patience: Patience },
-): Promise<Variables> {
+): Promise<{ secrets: Variables; spent: boolean }> {
   const deps = { vault: vaults.open(vault), clock, signal: patience.signal };
-  const [renewed, contents] = await Promise.all([
+  const { own } = config;
+  const plan = delivery.secrets;
+  const [renewed, answers] = await Promise.all([
     renew(token, delivery.wrap.tokenTtl, deps),
-    readAll(token, pathsOf(config.secrets, delivery.secrets), deps),
+    readAll(token, needsOf(own, plan), deps),
   ]);
+  const leased = [...answers.contents.values()].some((one) => one.leased);
   if (!renewed) {
     // What has a lease dies with the token, minutes from now and under the running application. What has none, such as
     // anything in KV, is already all that the token was for.
-    if ([...contents.values()].some(({ leased }) => leased)) {
+    if (leased || givesToken(own)) {
       throw new Failure(
         "renew_failed",
-        "Vault did not renew the token that the leases hang on",
+        leased
+          ? "Vault did not renew the token that the leases hang on"
+          : "Vault did not renew the token that the command is to get",
       );
     }
     log.warn(
       "Vault did not renew the token; what was read has no lease and does not need it",
     );
   }
-  return assemble(config.secrets, delivery.secrets, contents);
+  return {
+    secrets: assemble(own, plan, answers, token.token),
+    spent: !leased && !givesToken(own),
+  };
 }
 
 /** Rejects when the time is over, or when it turns out that this container can never know who it is. */

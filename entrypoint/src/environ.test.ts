@@ -2,6 +2,10 @@ import { Secret } from "@vaultbuddy/common";
 import { expect, test } from "vitest";
 import { appEnvironment, checkArguments, parseEnviron } from "./environ.ts";
 
+const withNone = (
+  given: ReadonlyMap<string, string>,
+  secrets: ReadonlyMap<string, Secret>,
+) => appEnvironment(given, secrets, new Set());
 const ends = (exit: string) => expect.objectContaining({ exit });
 const block = (...entries: string[]): Buffer =>
   Buffer.from(entries.map((entry) => `${entry}\0`).join(""));
@@ -51,7 +55,7 @@ test("arguments that are not UTF-8 are refused", () => {
 });
 
 test("the command gets what was given, without ours and Vault's, and with the secrets in place of defaults", () => {
-  const env = appEnvironment(
+  const env = withNone(
     new Map([
       ["A", "given"],
       ["WIS_MODE", "x"],
@@ -78,9 +82,27 @@ test("a variable of 131071 bytes is handed on, one more is refused by its name",
   const of = (length: number) =>
     new Map([["NAME", new Secret("ä".repeat(length / 2))]]);
   const most = 128 * 1024 - "NAME=".length - 1;
-  expect(() => appEnvironment(new Map(), of(most - (most % 2)))).not.toThrow();
-  expect(() => appEnvironment(new Map(), of(most + 2))).toThrow(
+  expect(() => withNone(new Map(), of(most - (most % 2)))).not.toThrow();
+  expect(() => withNone(new Map(), of(most + 2))).toThrow(
     ends("secret_unusable"),
   );
-  expect(() => appEnvironment(new Map(), of(most + 2))).toThrow(/NAME$/);
+  expect(() => withNone(new Map(), of(most + 2))).toThrow(/NAME$/);
+});
+
+test("ours and Vault's variables are handed on when they are named", () => {
+  const given = new Map([
+    ["WIS_MODE", "x"],
+    ["WIS_HMAC_KEY", "x"],
+    ["VAULT_ADDR", "https://vault"],
+    ["VAULT_TOKEN", "x"],
+  ]);
+  const passed = new Set(["VAULT_ADDR", "WIS_MODE", "NOT_THERE", "PATH"]);
+  expect(appEnvironment(given, new Map(), passed)).toEqual({
+    WIS_MODE: "x",
+    VAULT_ADDR: "https://vault",
+  });
+  const token = new Map([["VAULT_TOKEN", new Secret("its own")]]);
+  expect(appEnvironment(given, token, new Set())).toEqual({
+    VAULT_TOKEN: "its own",
+  });
 });

@@ -1,4 +1,5 @@
-// The application's environment: what this process was given, without our own settings and Vault's, plus the secrets.
+// The application's environment: what this process was given, without our own settings and Vault's but those that are
+// passed through by name, plus the secrets.
 // Everything is checked before the command runs: what cannot be handed on to the last byte is an error, not a guess.
 
 import { Failure } from "./exit.ts";
@@ -7,8 +8,16 @@ import type { Variables } from "./plan.ts";
 
 /** The kernel's limit of one argument or one `NAME=value`, its NUL included (MAX_ARG_STRLEN). */
 const ENTRY_BYTES = 128 * 1024;
-/** Never handed on: how this process was told to work, and how it reaches Vault. */
+/** Handed on only by name: how this process was told to work, and how it reaches Vault. */
 const OURS = /^(?:WIS|VAULT)_/;
+
+/** Whether the command does not get a variable it was given. */
+export function isWithheld(
+  name: string,
+  passthrough: ReadonlySet<string>,
+): boolean {
+  return OURS.test(name) && !passthrough.has(name);
+}
 
 /**
  * Reads an environment block, as in /proc/self/environ. Throws {@link Failure} `environment` for what Node could not hand
@@ -61,8 +70,9 @@ function decode(block: Uint8Array, what: string): string[] {
 export function appEnvironment(
   given: ReadonlyMap<string, string>,
   secrets: Variables,
+  passthrough: ReadonlySet<string>,
 ): Record<string, string> {
-  const kept = [...given].filter(([name]) => !OURS.test(name));
+  const kept = [...given].filter(([name]) => !isWithheld(name, passthrough));
   const added = [...secrets].map(
     ([name, value]) => [name, value.expose()] as const,
   );

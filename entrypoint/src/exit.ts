@@ -93,7 +93,7 @@ export const exits = {
   read_refused: {
     code: 234,
     advice:
-      "correct the path, or let the Vault policy of this family read it; the token was revoked",
+      "correct the path, or let the Vault policy of this family read or write it; the token was revoked",
   },
   read_failed: {
     code: 235,
@@ -102,7 +102,7 @@ export const exits = {
   secret_unusable: {
     code: 236,
     advice:
-      "correct the secret in Vault, or name its keys one by one; the token was revoked",
+      "correct the secret in Vault or the reference to it, or name its keys one by one; the token was revoked",
   },
   renew_failed: {
     code: 237,

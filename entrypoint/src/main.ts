@@ -186,7 +186,11 @@ async function main(): Promise<never> {
   const log = openLog(settings.logLevel, write);
   if (settings.mode === "off") {
     log.warn("WIS_MODE=off: the command starts without any secret");
-    return await becomeCommand(command, appEnvironment(given, new Map()), host);
+    return await becomeCommand(
+      command,
+      appEnvironment(given, new Map(), settings.passthrough),
+      host,
+    );
   }
   if (settings.config.plaintext) {
     log.warn(

@@ -1,28 +1,63 @@
-// Which value each variable gets: the container's own WIS_SECRETS before the delivery's `env`, and that before the
-// delivery's `paths`. Within one of these lists two secrets that give one name are an error, because neither is meant
-// more than the other.
+// Which value each variable gets. The container's own word comes before the delivery's, and what is named one by one
+// before whole secrets: its references, then its WIS_SECRETS, then the delivery's `env`, then the delivery's `paths`.
+// Within one list of whole secrets two that give one name are an error, because neither is meant more than the other.
 
-import { variableName } from "@vaultbuddy/common";
-import type { Secret, SecretPlan } from "@vaultbuddy/common";
+import { Secret, variableName } from "@vaultbuddy/common";
+import type { SecretPlan } from "@vaultbuddy/common";
 import { Failure } from "./exit.ts";
 import { quote } from "./find.ts";
-import type { Content } from "./read.ts";
+import type { Answers, Needs } from "./read.ts";
+import { describeSource, sourceId } from "./reference.ts";
+import type { Parts, Reference, Source } from "./reference.ts";
 
 /** The variables that secrets become. */
 export type Variables = ReadonlyMap<string, Secret>;
 
-/** Every path that must be read, for the container's own list and the delivery's plan. */
-export function pathsOf(
-  own: readonly string[],
-  plan: SecretPlan,
-): readonly string[] {
-  return [
-    ...new Set([
-      ...own,
-      ...plan.paths,
-      ...[...plan.env.values()].map((reference) => split(reference).path),
-    ]),
-  ];
+/** What the container itself asks for. */
+export interface OwnPlan {
+  /** Whole secrets: each key becomes a variable. */
+  readonly secrets: readonly Source[];
+  /** Variables whose value holds references. */
+  readonly references: ReadonlyMap<string, Parts>;
+  /** Put in front of the names that keys of whole secrets give. */
+  readonly prefix: string;
+  /** Whether those keys are put into capitals. */
+  readonly uppercase: boolean;
+  /** Where the transit engine decrypts; there where a reference is a ciphertext. */
+  readonly decryptPath?: string;
+}
+
+/** Everything to ask Vault for. What a reference overrides is not asked for. */
+export function needsOf(own: OwnPlan, plan: SecretPlan): Needs {
+  const references = [...own.references.values()]
+    .flat()
+    .filter((part) => typeof part !== "string");
+  const { decryptPath } = own;
+  return {
+    sources: [
+      ...own.secrets,
+      ...plan.paths.map((path) => wholeAt(path)),
+      ...[...plan.env].flatMap(([name, reference]) =>
+        own.references.has(name) ? [] : [wholeAt(split(reference).path)],
+      ),
+      ...references.flatMap((one) => (one.kind === "key" ? [one.source] : [])),
+    ],
+    ciphertexts: [
+      ...new Set(
+        references.flatMap((one) =>
+          one.kind === "ciphertext" ? [one.ciphertext] : [],
+        ),
+      ),
+    ],
+    ...(decryptPath === undefined ? {} : { decryptPath }),
+  };
+}
+
+/** Whether the application itself gets the token. */
+export function givesToken({ references }: OwnPlan): boolean {
+  return [...references.values()]
+    .flat()
+    .some((part) => typeof part !== "string" && part.kind === "token");
 }
 
 /**
@@ -30,91 +65,147 @@ export function pathsOf(
  * become one, and never a value.
  */
 export function assemble(
-  own: readonly string[],
+  own: OwnPlan,
   plan: SecretPlan,
-  contents: ReadonlyMap<string, Content>,
+  answers: Answers,
+  token: Secret,
 ): Variables {
-  const faults: string[] = [];
+  const assembly = new Assembly(own, answers, token);
   const variables = new Map([
-    ...whole(plan.paths, contents, faults),
-    ...mapped(plan.env, contents, faults),
-    ...whole(own, contents, faults),
+    ...assembly.whole(plan.paths.map((path) => wholeAt(path))),
+    ...assembly.mapped(plan.env),
+    ...assembly.whole(own.secrets),
+    ...assembly.resolved(own.references),
   ]);
-  if (faults.length > 0) {
-    throw new Failure("secret_unusable", [...new Set(faults)].join("; "));
+  if (assembly.faults.size > 0) {
+    throw new Failure("secret_unusable", [...assembly.faults].join("; "));
   }
   return variables;
 }
 
-function whole(
-  paths: readonly string[],
-  contents: ReadonlyMap<string, Content>,
-  faults: string[],
-): Map<string, Secret> {
-  const from = new Map<string, string>();
-  const variables = new Map<string, Secret>();
-  for (const path of new Set(paths)) {
-    for (const [key, value] of contents.get(path)?.values ?? []) {
-      const other = from.get(key);
-      if (!variableName.pattern?.test(key)) {
-        faults.push(
-          `key ${quote(key)} of ${quote(path)} is not the name of a variable`,
-        );
-      } else if (other !== undefined) {
-        faults.push(
-          `key ${quote(key)} is in both ${quote(other)} and ${quote(path)}`,
-        );
-      } else if (usable(value, path, key, faults)) {
-        variables.set(key, value);
+class Assembly {
+  readonly faults = new Set<string>();
+  readonly #own: OwnPlan;
+  readonly #answers: Answers;
+  readonly #token: Secret;
+
+  constructor(own: OwnPlan, answers: Answers, token: Secret) {
+    this.#own = own;
+    this.#answers = answers;
+    this.#token = token;
+  }
+
+  whole(sources: readonly Source[]): Map<string, Secret> {
+    const from = new Map<string, string>();
+    const variables = new Map<string, Secret>();
+    const distinct = new Map(sources.map((one) => [sourceId(one), one]));
+    for (const [id, source] of distinct) {
+      for (const [key, value] of this.#answers.contents.get(id)?.values ?? []) {
+        const name = this.#nameOf(key);
+        const where = `key ${quote(key)} of ${describeSource(source)}`;
+        const other = from.get(name);
+        if (!variableName.pattern?.test(name)) {
+          this.faults.add(`${where} is not the name of a variable`);
+        } else if (other !== undefined) {
+          this.faults.add(`${other} and ${where} both give ${name}`);
+        } else if (this.#usable(value, where)) {
+          variables.set(name, value);
+        }
+        from.set(name, other ?? where);
       }
-      from.set(key, other ?? path);
+    }
+    return variables;
+  }
+
+  mapped(env: ReadonlyMap<string, string>): Map<string, Secret> {
+    const variables = new Map<string, Secret>();
+    for (const [name, reference] of env) {
+      if (this.#own.references.has(name)) {
+        continue;
+      }
+      const { path, key } = split(reference);
+      const value = this.#keyOf(wholeAt(path), key, name);
+      if (value !== undefined) {
+        variables.set(name, value);
+      }
+    }
+    return variables;
+  }
+
+  resolved(references: ReadonlyMap<string, Parts>): Map<string, Secret> {
+    const variables = new Map<string, Secret>();
+    for (const [name, parts] of references) {
+      const texts = parts.map((part) =>
+        typeof part === "string" ? part : this.#resolve(part, name)?.expose(),
+      );
+      if (texts.every((text) => text !== undefined)) {
+        variables.set(name, new Secret(texts.join("")));
+      }
+    }
+    return variables;
+  }
+
+  #nameOf(key: string): string {
+    const { prefix, uppercase } = this.#own;
+    return `${prefix}${uppercase ? key.replace(/[a-z]+/g, (one) => one.toUpperCase()) : key}`;
+  }
+
+  #resolve(reference: Reference, name: string): Secret | undefined {
+    switch (reference.kind) {
+      case "token":
+        return this.#token;
+      case "key":
+        return this.#keyOf(reference.source, reference.key, name);
+      case "ciphertext": {
+        const value = this.#answers.plaintexts.get(reference.ciphertext);
+        const { decryptPath = "" } = this.#own;
+        if (value === undefined) {
+          this.faults.add(
+            `${name} holds a ciphertext that ${quote(decryptPath)} does not decrypt to text`,
+          );
+          return undefined;
+        }
+        return this.#usable(value, `the text that ${name} is to hold`)
+          ? value
+          : undefined;
+      }
     }
   }
-  return variables;
-}
 
-function mapped(
-  env: ReadonlyMap<string, string>,
-  contents: ReadonlyMap<string, Content>,
-  faults: string[],
-): Map<string, Secret> {
-  const variables = new Map<string, Secret>();
-  for (const [name, reference] of env) {
-    const { path, key } = split(reference);
-    const values = contents.get(path)?.values;
+  #keyOf(source: Source, key: string, name: string): Secret | undefined {
+    const values = this.#answers.contents.get(sourceId(source))?.values;
+    const where = describeSource(source);
     if (values?.has(key) !== true) {
-      faults.push(
-        `there is no key ${quote(key)} in ${quote(path)}, which ${name} is to hold`,
+      this.faults.add(
+        `there is no key ${quote(key)} in ${where}, which ${name} is to hold`,
       );
-      continue;
+      return undefined;
     }
     const value = values.get(key);
-    if (usable(value, path, key, faults)) {
-      variables.set(name, value);
-    }
+    return this.#usable(value, `key ${quote(key)} of ${where}`)
+      ? value
+      : undefined;
   }
-  return variables;
+
+  /** Whether a value can be a variable's. NUL ends a variable, so the application would get a part of it. */
+  #usable(value: Secret | undefined, where: string): value is Secret {
+    const fault =
+      value === undefined
+        ? "is null"
+        : value.expose().includes("\0")
+          ? "holds a NUL byte"
+          : value.expose().isWellFormed()
+            ? undefined
+            : "is not Unicode text";
+    if (fault !== undefined) {
+      this.faults.add(`${where} ${fault}`);
+    }
+    return fault === undefined;
+  }
 }
 
-/** Whether a value can be a variable's. NUL ends a variable, so the application would get a part of it. */
-function usable(
-  value: Secret | undefined,
-  path: string,
-  key: string,
-  faults: string[],
-): value is Secret {
-  const fault =
-    value === undefined
-      ? "is null"
-      : value.expose().includes("\0")
-        ? "holds a NUL byte"
-        : value.expose().isWellFormed()
-          ? undefined
-          : "is not Unicode text";
-  if (fault !== undefined) {
-    faults.push(`key ${quote(key)} of ${quote(path)} ${fault}`);
-  }
-  return fault === undefined;
+function wholeAt(path: string): Source {
+  return { kind: "read", path };
 }
 
 function split(reference: string): { path: string; key: string } {

@@ -1,32 +1,34 @@
-// Step 5 of the entrypoint: the token becomes values. Every path is read once and all of them at the same time; which
-// engine a path is in, and which version of KV, is asked of Vault as its own command does.
+// Step 5 of the entrypoint: the token becomes values. One batch: every path is read once, everything that is
+// written to is written to once, and all at the same time. What may be asked for again is, but nothing that makes something new with
+// every answer, such as a database user: the one whose answer was lost would live on unknown.
 
-import { pause } from "@vaultbuddy/common";
-import type { Clock, Secret } from "@vaultbuddy/common";
+import type { Secret } from "@vaultbuddy/common";
 import { Failure } from "./exit.ts";
 import { quote } from "./find.ts";
+import { repeated } from "./found.ts";
+import type { Found, RepeatDeps } from "./found.ts";
+import { apiPath, MountTable } from "./mounts.ts";
+import type { Mount } from "./mounts.ts";
+import { describeSource, sourceId } from "./reference.ts";
+import type { Source } from "./reference.ts";
 import type { Token } from "./unwrap.ts";
 import type { Values } from "./values.ts";
-
-/** What Vault said: something, a refusal, or nothing that can be used. */
-export type Found<Value> =
-  | { readonly kind: "found"; readonly value: Value }
-  | { readonly kind: "refused"; readonly status: number }
-  | { readonly kind: "silent" };
-
-/** The engine that a path is in. */
-export interface Mount {
-  /** With its trailing slash; empty when unknown. */
-  readonly path: string;
-  /** KV version 2. */
-  readonly versioned: boolean;
-}
 
 /** What stands at a path. */
 export interface Content {
   /** It has a lease, and so dies with the token. */
   readonly leased: boolean;
   readonly values: Values;
+}
+
+/** How one path is read. */
+export interface ReadAsk {
+  /** As the engine's API has it. */
+  readonly path: string;
+  readonly versioned: boolean;
+  readonly version?: number;
+  /** Asking again gives the same answer. */
+  readonly stable: boolean;
 }
 
 /** What reading asks of Vault. */
@@ -36,13 +38,25 @@ export interface ReadPort {
     path: string,
     signal: AbortSignal,
   ): Promise<Found<Mount>>;
-  /** `path` as the engine's API has it. */
   read(
     token: Secret,
-    path: string,
-    versioned: boolean,
+    ask: ReadAsk,
     signal: AbortSignal,
   ): Promise<Found<Content>>;
+  /** `parameters` as JSON. */
+  write(
+    token: Secret,
+    path: string,
+    parameters: string,
+    signal: AbortSignal,
+  ): Promise<Found<Content>>;
+  /** The texts in the order of the ciphertexts; undefined for one that the key does not decrypt. */
+  decrypt(
+    token: Secret,
+    path: string,
+    ciphertexts: readonly string[],
+    signal: AbortSignal,
+  ): Promise<Found<readonly (Secret | undefined)[]>>;
   /** The token's life after it was renewed, in seconds. */
   renew(
     token: Secret,
@@ -52,51 +66,74 @@ export interface ReadPort {
 }
 
 /** What reading needs. */
-export interface ReadDeps {
+export interface ReadDeps extends RepeatDeps {
   readonly vault: ReadPort;
-  readonly clock: Pick<Clock, "sleep" | "random">;
-  readonly signal: AbortSignal;
 }
 
-/** A call that Vault did not answer is made at most this often: reads change nothing, so they may be repeated. */
-const TRIES = 3;
-const BACKOFF = { first: 100, most: 400 };
+/** Everything that is to be asked of Vault. */
+export interface Needs {
+  readonly sources: readonly Source[];
+  /** Of the transit engine, all of one key. */
+  readonly ciphertexts: readonly string[];
+  /** `transit/decrypt/<key>`; there where there are ciphertexts. */
+  readonly decryptPath?: string;
+}
+
+/** What Vault answered. */
+export interface Answers {
+  /** By {@link sourceId}. */
+  readonly contents: ReadonlyMap<string, Content>;
+  /** By ciphertext; undefined for one that the key does not decrypt. */
+  readonly plaintexts: ReadonlyMap<string, Secret | undefined>;
+}
 
 /**
- * Reads every path once. Throws {@link Failure} `read_refused` when Vault refuses one, else `read_failed` when it does not
- * answer for one; all faulty paths are named.
+ * Asks for everything once. Throws {@link Failure} `read_refused` when Vault refuses something, else `read_failed` when
+ * it does not answer; all faulty paths are named.
  */
 export async function readAll(
   token: Token,
-  paths: readonly string[],
+  { sources, ciphertexts, decryptPath }: Needs,
   deps: ReadDeps,
-): Promise<ReadonlyMap<string, Content>> {
-  const mounts = new MountTable(token, deps);
-  const results = await Promise.all(
-    [...new Set(paths)].map(async (path) => ({
-      path,
-      content: await readOne(token, path, mounts, deps),
-    })),
-  );
-  const refused = results.flatMap(({ path, content }) =>
-    content.kind === "refused" ? [refusal(path, content.status)] : [],
-  );
-  if (refused.length > 0) {
-    throw new Failure("read_refused", refused.join("; "));
-  }
-  const silent = results.filter(({ content }) => content.kind === "silent");
-  if (silent.length > 0) {
-    const names = silent.map(({ path }) => quote(path)).join(", ");
-    throw new Failure(
-      "read_failed",
-      `Vault gave no usable answer for ${names}`,
-    );
-  }
-  return new Map(
-    results.flatMap(({ path, content }) =>
-      content.kind === "found" ? [[path, content.value] as const] : [],
+): Promise<Answers> {
+  const reader = new Reader(token, deps);
+  const distinct = new Map(sources.map((source) => [sourceId(source), source]));
+  const [results, decrypted] = await Promise.all([
+    Promise.all(
+      [...distinct].map(async ([id, source]) => ({
+        id,
+        source,
+        content: await reader.fetch(source),
+      })),
     ),
-  );
+    decryptPath === undefined || ciphertexts.length === 0
+      ? undefined
+      : reader.decrypt(decryptPath, ciphertexts),
+  ]);
+  const faults = [
+    ...results.map(({ source, content }) => ({ source, answer: content })),
+    ...(decrypted === undefined || decryptPath === undefined
+      ? []
+      : [
+          {
+            source: { kind: "write", path: decryptPath } as const,
+            answer: decrypted,
+          },
+        ]),
+  ];
+  throwFaults(faults);
+  return {
+    contents: new Map(
+      results.flatMap(({ id, content }) =>
+        content.kind === "found" ? [[id, content.value] as const] : [],
+      ),
+    ),
+    plaintexts: new Map(
+      decrypted?.kind === "found"
+        ? ciphertexts.map((one, at) => [one, decrypted.value[at]] as const)
+        : [],
+    ),
+  };
 }
 
 /**
@@ -111,77 +148,113 @@ export async function renew(
   if (!token.renewable || token.ttl >= tokenTtl) {
     return true;
   }
-  const renewed = await repeated(deps, () =>
+  const renewed = await repeated(deps, true, () =>
     deps.vault.renew(token.token, tokenTtl, deps.signal),
   );
   return renewed.kind === "found";
 }
 
-async function readOne(
-  token: Token,
-  path: string,
-  mounts: MountTable,
-  deps: ReadDeps,
-): Promise<Found<Content>> {
-  const mount = await mounts.of(path);
-  if (mount.kind !== "found") {
-    return mount;
-  }
-  const { path: root, versioned } = mount.value;
-  // As `vault kv get` does: the version's API has its own word between the engine and the rest.
-  const apiPath = versioned ? `${root}data/${path.slice(root.length)}` : path;
-  return repeated(deps, () =>
-    deps.vault.read(token.token, apiPath, versioned, deps.signal),
+interface Asked {
+  readonly source: Source | { readonly kind: "write"; readonly path: string };
+  readonly answer: Found<unknown>;
+}
+
+function throwFaults(asked: readonly Asked[]): void {
+  const refused = asked.flatMap(({ source, answer }) =>
+    answer.kind === "refused" ? [refusal(source, answer.status)] : [],
   );
-}
-
-async function repeated<Value>(
-  { clock, signal }: ReadDeps,
-  call: () => Promise<Found<Value>>,
-): Promise<Found<Value>> {
-  for (let attempt = 0; ; attempt += 1) {
-    const answer = await call();
-    if (answer.kind !== "silent" || attempt + 1 >= TRIES || signal.aborted) {
-      return answer;
-    }
-    await clock
-      .sleep(pause(BACKOFF, attempt, clock), signal)
-      .catch(() => undefined);
+  if (refused.length > 0) {
+    throw new Failure("read_refused", [...new Set(refused)].join("; "));
+  }
+  const silent = asked.filter(({ answer }) => answer.kind === "silent");
+  if (silent.length > 0) {
+    const names = new Set(silent.map(({ source }) => quote(source.path)));
+    throw new Failure(
+      "read_failed",
+      `Vault gave no usable answer for ${[...names].join(", ")}`,
+    );
   }
 }
 
-function refusal(path: string, status: number): string {
-  return status === 404
-    ? `there is no secret at ${quote(path)} (404)`
-    : `Vault refuses to read ${quote(path)} (${status})`;
+function refusal(source: Asked["source"], status: number): string {
+  if (source.kind === "write") {
+    return `Vault refuses to write ${quote(source.path)} (${status})`;
+  }
+  const what = describeSource(source);
+  switch (status) {
+    case NO_VERSIONS:
+      return `there is no ${what}: its engine keeps no versions`;
+    case 404:
+      return source.version === undefined
+        ? `there is no secret at ${what} (404)`
+        : `there is no ${what} (404)`;
+    default:
+      return `Vault refuses to read ${what} (${status})`;
+  }
 }
 
-/** Which engine a path is in: asked once for each first segment, because most paths share one. */
-class MountTable {
-  readonly #token: Token;
-  readonly #deps: ReadDeps;
-  readonly #asked = new Map<string, Promise<Found<Mount>>>();
+/** Stands for a status where Vault was not asked: only KV of version 2 has versions, and others would give the latest. */
+const NO_VERSIONS = 0;
 
-  constructor(token: Token, deps: ReadDeps) {
+/** Asks for each thing once, whoever wants it. */
+class Reader {
+  readonly #token: Secret;
+  readonly #deps: ReadDeps;
+  readonly #mounts: MountTable;
+  readonly #asked = new Map<string, Promise<Found<Content>>>();
+
+  constructor({ token }: Token, deps: ReadDeps) {
     this.#token = token;
     this.#deps = deps;
+    this.#mounts = new MountTable((path) =>
+      repeated(deps, true, () => deps.vault.mountOf(token, path, deps.signal)),
+    );
   }
 
-  async of(path: string): Promise<Found<Mount>> {
-    const [segment = ""] = path.split("/");
-    const first = await this.#ask(segment, path);
-    // Engines never nest, so a path below a known one is in it. Others that begin alike (team/a/, team/b/) are asked for.
-    return first.kind === "found" && path.startsWith(first.value.path)
-      ? first
-      : await this.#ask(path, path);
-  }
-
-  #ask(key: string, path: string): Promise<Found<Mount>> {
-    const asked =
-      this.#asked.get(key) ??
-      repeated(this.#deps, () =>
-        this.#deps.vault.mountOf(this.#token.token, path, this.#deps.signal),
+  async fetch(source: Source): Promise<Found<Content>> {
+    const { vault, signal } = this.#deps;
+    if (source.kind === "write") {
+      const { path, parameters } = source;
+      return this.#once(`write ${path} ${parameters}`, false, () =>
+        vault.write(this.#token, path, parameters, signal),
       );
+    }
+    const mount = await this.#mounts.of(source.path);
+    if (mount.kind !== "found") {
+      return mount;
+    }
+    const { versioned, stable } = mount.value;
+    const { version } = source;
+    if (version !== undefined && !versioned) {
+      return { kind: "refused", status: NO_VERSIONS };
+    }
+    const ask: ReadAsk = {
+      path: apiPath(source.path, mount.value, source.api === true),
+      versioned,
+      stable,
+      ...(version === undefined ? {} : { version }),
+    };
+    return this.#once(`read ${ask.path} ${version ?? ""}`, stable, () =>
+      vault.read(this.#token, ask, signal),
+    );
+  }
+
+  decrypt(
+    path: string,
+    ciphertexts: readonly string[],
+  ): Promise<Found<readonly (Secret | undefined)[]>> {
+    const { vault, signal } = this.#deps;
+    return repeated(this.#deps, true, () =>
+      vault.decrypt(this.#token, path, ciphertexts, signal),
+    );
+  }
+
+  #once(
+    key: string,
+    stable: boolean,
+    call: () => Promise<Found<Content>>,
+  ): Promise<Found<Content>> {
+    const asked = this.#asked.get(key) ?? repeated(this.#deps, stable, call);
     this.#asked.set(key, asked);
     return asked;
   }

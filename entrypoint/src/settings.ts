@@ -3,6 +3,7 @@
 
 import { isIP } from "node:net";
 import {
+  boolean,
   durationWithin,
   ecsName,
   httpUrl,
@@ -15,10 +16,12 @@ import {
   plainText,
   ShapeError,
   text,
+  variableName,
   vaultPath,
   word,
 } from "@vaultbuddy/common";
 import { logLevels } from "./log.ts";
+import { parseWhole } from "./reference.ts";
 
 /** A range of addresses. */
 export interface Network {
@@ -109,8 +112,32 @@ export const settings = {
   secrets: {
     env: "WIS_SECRETS",
     describe:
-      "paths of whole secrets, separated by commas; each key becomes a variable",
-    parse: listOf((value) => text(value, "", vaultPath)),
+      "paths of whole secrets, separated by commas; each key becomes a variable; secret/web#3 reads version 3",
+    parse: listOf(parseWhole),
+  },
+  prefix: {
+    env: "WIS_PREFIX",
+    describe: "put in front of each name that a whole secret gives",
+    parse: (value: string) => text(value, "", variableName),
+  },
+  uppercase: {
+    env: "WIS_UPPERCASE",
+    describe:
+      "true: the keys of whole secrets become names in capitals (db_user: DB_USER)",
+    fallback: "false",
+    parse: boolean,
+  },
+  literal: {
+    env: "WIS_LITERAL",
+    describe:
+      "names of variables, separated by commas, that are left as they are even where they look like a reference to Vault",
+    parse: listOf((value) => text(value, "", variableName)),
+  },
+  passthrough: {
+    env: "WIS_PASSTHROUGH",
+    describe:
+      "names of WIS_* and VAULT_* variables, separated by commas, that the command gets nevertheless",
+    parse: listOf((value) => text(value, "", variableName)),
   },
   mode: {
     env: "WIS_MODE",
@@ -151,6 +178,23 @@ export const settings = {
         form: "a namespace",
       }),
   },
+  transitKey: {
+    env: "VAULT_TRANSIT_KEY_ID",
+    describe:
+      "the key of the transit engine that decrypts values such as vault:v1:…",
+    parse: (value: string) =>
+      text(value, "", {
+        max: 255,
+        pattern: /^[\w.-]+$/,
+        form: "the name of a key",
+      }),
+  },
+  transitPath: {
+    env: "VAULT_TRANSIT_PATH",
+    describe: "where that engine is",
+    fallback: "transit",
+    parse: (value: string) => text(value, "", vaultPath),
+  },
   metadata: {
     env: "ECS_CONTAINER_METADATA_URI_V4",
     describe: "set by ECS",
@@ -174,8 +218,9 @@ export function readValues(
   faults: string[],
 ): Values {
   const known = new Set<string>(Object.values(settings).map((one) => one.env));
+  const passed = new Set(env.get(settings.passthrough.env)?.split(/\s*,\s*/));
   for (const name of env.keys()) {
-    if (name.startsWith("WIS_") && !known.has(name)) {
+    if (name.startsWith("WIS_") && !known.has(name) && !passed.has(name)) {
       faults.push(
         `${/^\w{1,60}$/.test(name) ? name : "WIS_…"}: is not a known setting`,
       );

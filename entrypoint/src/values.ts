@@ -16,7 +16,7 @@ interface Source {
  * their digits: an id of 20 digits would lose its last ones as a JavaScript number. Throws {@link ShapeError}.
  */
 export function parseValues(answer: Uint8Array, versioned: boolean): Values {
-  const data = member(exact(answer), "data");
+  const data = member(parseExact(decode(answer)), "data");
   const values = versioned ? member(data, "data") : data;
   if (typeof values !== "object" || values === null || Array.isArray(values)) {
     throw new ShapeError("data", "must be an object");
@@ -32,10 +32,11 @@ function write(value: unknown): Secret | undefined {
     : new Secret(typeof value === "string" ? value : JSON.stringify(value));
 }
 
-function exact(answer: Uint8Array): unknown {
+/** Parses JSON; numbers that JavaScript would change keep their text. Throws {@link ShapeError}. */
+export function parseExact(text: string): unknown {
   try {
     return JSON.parse(
-      new TextDecoder("utf-8", { fatal: true }).decode(answer),
+      text,
       (_key: string, value: unknown, context?: Source): unknown =>
         typeof value === "number" && String(value) !== context?.source
           ? rawJson(context?.source ?? String(value))
@@ -43,7 +44,30 @@ function exact(answer: Uint8Array): unknown {
     );
   } catch {
     // The parser's message quotes the text.
-    throw new ShapeError("", "must be JSON in UTF-8");
+    throw new ShapeError("", "must be JSON");
+  }
+}
+
+/** JSON of what {@link parseExact} gave, the same text for the same content whatever the order of the names. */
+export function canonical(value: unknown): string {
+  return JSON.stringify(value, (_name, inner: unknown): unknown =>
+    // A number kept as text is frozen, and stays as it is.
+    typeof inner === "object" &&
+    inner !== null &&
+    !Array.isArray(inner) &&
+    !Object.isFrozen(inner)
+      ? Object.fromEntries(
+          Object.entries(inner).toSorted(([a], [b]) => (a < b ? -1 : 1)),
+        )
+      : inner,
+  );
+}
+
+function decode(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new ShapeError("", "must be UTF-8");
   }
 }
 

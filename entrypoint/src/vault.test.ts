@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import { Secret } from "@vaultbuddy/common";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { FakeVault, respond } from "./process/fake-vault.ts";
+import type { ReadAsk } from "./read.ts";
 import { FakeLog } from "./testing.ts";
 import { Vault } from "./vault.ts";
 
@@ -23,6 +24,11 @@ afterEach(() => {
   fake.stop();
 });
 
+const plain = (path: string): ReadAsk => ({
+  path,
+  versioned: false,
+  stable: true,
+});
 const answering = (path: string, status: number, body: string): void =>
   fake.override(path, (_seen, response: ServerResponse) => {
     response.statusCode = status;
@@ -92,16 +98,16 @@ test("engines are told apart as Vault's own command does", async () => {
   const of = (path: string) => vault.mountOf(client, path, signal);
   expect(await of("secret/web")).toEqual({
     kind: "found",
-    value: { path: "secret/", versioned: true },
+    value: { path: "secret/", versioned: true, stable: true },
   });
   expect(await of("kv1/web")).toEqual({
     kind: "found",
-    value: { path: "kv1/", versioned: false },
+    value: { path: "kv1/", versioned: false, stable: true },
   });
   answering("sys/internal/ui/mounts/old/x", 404, '{"errors":[]}');
   expect(await of("old/x")).toEqual({
     kind: "found",
-    value: { path: "", versioned: false },
+    value: { path: "", versioned: false, stable: false },
   });
   answering(
     "sys/internal/ui/mounts/db/x",
@@ -110,7 +116,7 @@ test("engines are told apart as Vault's own command does", async () => {
   );
   expect(await of("db/x")).toEqual({
     kind: "found",
-    value: { path: "db/", versioned: false },
+    value: { path: "db/", versioned: false, stable: false },
   });
 });
 
@@ -118,14 +124,16 @@ test.each([
   [403, '{"errors":["permission denied"]}', { kind: "refused", status: 403 }],
   [404, '{"errors":[]}', { kind: "refused", status: 404 }],
   [404, '{"data":null,"request_id":"x"}', { kind: "refused", status: 404 }],
-  [404, "<html>no such page</html>", { kind: "silent" }],
-  [403, "", { kind: "silent" }],
+  [404, "<html>no such page</html>", { kind: "silent", lost: true }],
+  [403, "", { kind: "silent", lost: true }],
   [412, '{"errors":["not yet"]}', { kind: "silent" }],
-  [500, '{"errors":["internal"]}', { kind: "silent" }],
-  [200, '{"data":7}', { kind: "silent" }],
+  [503, '{"errors":["Vault is sealed"]}', { kind: "silent" }],
+  [500, '{"errors":["internal"]}', { kind: "silent", lost: true }],
+  [504, "<html>", { kind: "silent", lost: true }],
+  [200, '{"data":7}', { kind: "silent", lost: true }],
 ])("%i %s to a read is what it is", async (status, body, expected) => {
   answering("kv1/x", status, body);
-  expect(await vault.read(client, "kv1/x", false, signal)).toEqual(expected);
+  expect(await vault.read(client, plain("kv1/x"), signal)).toEqual(expected);
 });
 
 test("what has a lease is told from what has none", async () => {
@@ -135,10 +143,10 @@ test("what has a lease is told from what has none", async () => {
     '{"lease_id":"db/creds/1","data":{"username":"u"}}',
   );
   fake.secrets.set("kv1/x", { a: "1" });
-  expect(await vault.read(client, "db/creds", false, signal)).toMatchObject({
+  expect(await vault.read(client, plain("db/creds"), signal)).toMatchObject({
     value: { leased: true },
   });
-  expect(await vault.read(client, "kv1/x", false, signal)).toMatchObject({
+  expect(await vault.read(client, plain("kv1/x"), signal)).toMatchObject({
     value: { leased: false },
   });
 });
@@ -165,4 +173,109 @@ test("a deadline ends a call that Vault does not answer", async () => {
   const asked = vault.unwrap(wrapping, stop.signal);
   stop.abort();
   expect(await asked).toBeUndefined();
+});
+
+test("a version is asked for by its number, and what is written is sent as it stands", async () => {
+  answering("secret/data/x?version=3", 200, '{"data":{"data":{"a":"old"}}}');
+  const ask = { path: "secret/data/x", versioned: true, version: 3 };
+  const old = await vault.read(client, { ...ask, stable: true }, signal);
+  expect(old).toMatchObject({ kind: "found", value: { leased: false } });
+  answering("pki/issue/a", 200, '{"data":{"certificate":"c"},"lease_id":"l"}');
+  const made = await vault.write(client, "pki/issue/a", '{"b":1}', signal);
+  expect(made).toMatchObject({ kind: "found", value: { leased: true } });
+  expect(fake.requests.at(-1)).toMatchObject({
+    method: "POST",
+    path: "pki/issue/a",
+    body: '{"b":1}',
+  });
+});
+
+test("an answer without anything, or with a token, has no keys", async () => {
+  const write = () => vault.write(client, "x/y", "{}", signal);
+  answering("x/y", 204, "");
+  expect(await write()).toEqual({
+    kind: "found",
+    value: { leased: false, values: new Map() },
+  });
+  answering("x/y", 200, '{"data":null,"auth":{"client_token":"t"}}');
+  // What a token makes dies with it, as a lease does.
+  expect(await write()).toEqual({
+    kind: "found",
+    value: { leased: true, values: new Map() },
+  });
+});
+
+test.each<[string, number, unknown, unknown]>([
+  ["all", 200, [{ plaintext: "YQ==" }, { plaintext: "4piD" }], ["a", "\u2603"]],
+  [
+    "some, as before 1.12",
+    200,
+    [{ plaintext: "YQ==" }, { error: "bad" }],
+    ["a", undefined],
+  ],
+  [
+    "some, as since",
+    400,
+    [{ plaintext: "", error: "bad" }, { plaintext: "YQ==" }],
+    [undefined, "a"],
+  ],
+  [
+    "no text",
+    200,
+    [{ plaintext: "/w==" }, { plaintext: 7 }],
+    [undefined, undefined],
+  ],
+])(
+  "a batch that is decrypted: %s",
+  async (_name, status, results, expected) => {
+    const body = JSON.stringify({ data: { batch_results: results } });
+    answering("transit/decrypt/k", status, body);
+    const answer = await vault.decrypt(
+      client,
+      "transit/decrypt/k",
+      ["vault:v1:a", "vault:v1:b"],
+      signal,
+    );
+    expect(answer.kind).toBe("found");
+    expect(
+      answer.kind === "found" && answer.value.map((one) => one?.expose()),
+    ).toEqual(expected);
+    expect(fake.requests.at(-1)?.body).toBe(
+      '{"batch_input":[{"ciphertext":"vault:v1:a"},{"ciphertext":"vault:v1:b"}]}',
+    );
+  },
+);
+
+test.each([
+  [
+    400,
+    '{"errors":["encryption key not found"]}',
+    { kind: "refused", status: 400 },
+  ],
+  [403, '{"errors":["permission denied"]}', { kind: "refused", status: 403 }],
+  [200, '{"data":{"batch_results":[]}}', { kind: "silent", lost: true }],
+  [200, '{"data":{}}', { kind: "silent", lost: true }],
+])("%i %s to a batch is what it is", async (status, body, expected) => {
+  answering("transit/decrypt/k", status, body);
+  expect(
+    await vault.decrypt(client, "transit/decrypt/k", ["vault:v1:a"], signal),
+  ).toEqual(expected);
+});
+
+test("a Vault that nobody listens at has not heard of the question", async () => {
+  fake.stop();
+  expect(await vault.read(client, plain("kv1/x"), signal)).toEqual({
+    kind: "silent",
+  });
+});
+
+test("a token that has done its work is ended without a word above debug, whatever Vault says", async () => {
+  const log = new FakeLog();
+  const other = new Vault({ addr: fake.addr }, log);
+  expect(await other.retire(client)).toBe(true);
+  expect(await other.retire(client)).toBe(false);
+  expect(new Set(log.lines.map(({ level }) => level))).toEqual(
+    new Set(["debug"]),
+  );
+  other.close();
 });

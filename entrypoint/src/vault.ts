@@ -1,21 +1,30 @@
-// Adapter: the seven calls that the entrypoint makes to Vault's HTTP API. Answers are judged here by status and shape;
-// what no sound Vault would say (a proxy's page, a redirect, half a document) is "no usable answer", and never repeated
-// in a message. https://developer.hashicorp.com/vault/api-docs/system/wrapping-lookup
+// Adapter: the calls that the entrypoint makes to Vault's HTTP API. What their answers mean is in answer.ts.
+// https://developer.hashicorp.com/vault/api-docs
 
-import { Fields, parseJson, Secret, ShapeError } from "@vaultbuddy/common";
+import { Secret, ShapeError } from "@vaultbuddy/common";
+import { contentOf, decryptedOf, found, MOST, wrapAnswer } from "./answer.ts";
+import type { Asked } from "./answer.ts";
 import type { VaultTarget } from "./config.ts";
 import { systemCode } from "./exit.ts";
+import type { Found } from "./found.ts";
 import { Client } from "./http.ts";
-import type { Answer } from "./http.ts";
 import type { Log } from "./log.ts";
-import type { Content, Found, Mount, ReadPort } from "./read.ts";
+import type { Mount } from "./mounts.ts";
+import type { Content, ReadAsk, ReadPort } from "./read.ts";
 import type { Opened, WrapFacts, WrapPort } from "./unwrap.ts";
-import { parseValues } from "./values.ts";
 
 /** One call, in milliseconds: three of them fit into what a verified delivery leaves. */
 const CALL_TIME = 3000;
-/** Vault takes no request larger than 32 MiB; no environment holds more than two. */
-const MOST = 4 * 1024 * 1024;
+/** One that makes something, such as a user in a database, and so is made only once: all that is left for it. */
+const MAKE_TIME = 10_000;
+/** Ending a token that nobody needs any more: the application waits for it. */
+const RETIRE_TIME = 500;
+/** The connection did not come about, so that Vault has not heard of the question. */
+const UNSENT = ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH"];
+/** Engines in which reading changes nothing. */
+const STABLE = ["kv", "generic", "cubbyhole"];
+
+const NEVER = new AbortController().signal;
 
 /** Vault at one address. */
 export class Vault implements WrapPort, ReadPort {
@@ -46,7 +55,7 @@ export class Vault implements WrapPort, ReadPort {
       method: "POST",
       path: "sys/wrapping/lookup",
       again: true,
-      body: { token: token.expose() },
+      body: JSON.stringify({ token: token.expose() }),
     });
     return wrapAnswer(answer, (body) => {
       const data = body.object("data");
@@ -100,9 +109,10 @@ export class Vault implements WrapPort, ReadPort {
       path: `sys/internal/ui/mounts/${path}`,
       token,
     });
-    if (answer?.status === 404) {
+    if (typeof answer === "object" && answer.status === 404) {
       // A Vault older than 0.10, which had one version of KV only: Vault's own command takes it so too.
-      return { kind: "found", value: { path: "", versioned: false } };
+      const value = { path: "", versioned: false, stable: false };
+      return { kind: "found", value };
     }
     return found(answer, (body) => {
       const data = body.object("data");
@@ -110,32 +120,59 @@ export class Vault implements WrapPort, ReadPort {
       return {
         path: data.text("path", { max: 512 }),
         versioned:
-          data.text("type", { max: 128 }) === "kv" &&
           typeof options === "object" &&
           options !== null &&
           Reflect.get(options, "version") === "2",
+        stable: STABLE.includes(data.text("type", { max: 128 })),
       };
     });
   }
 
   async read(
     token: Secret,
-    path: string,
-    versioned: boolean,
+    { path, versioned, version, stable }: ReadAsk,
     signal: AbortSignal,
   ): Promise<Found<Content>> {
     const answer = await this.#ask("read", signal, {
       method: "GET",
+      path: version === undefined ? path : `${path}?version=${version}`,
+      token,
+      time: stable ? CALL_TIME : MAKE_TIME,
+    });
+    return contentOf(answer, versioned);
+  }
+
+  async write(
+    token: Secret,
+    path: string,
+    parameters: string,
+    signal: AbortSignal,
+  ): Promise<Found<Content>> {
+    const answer = await this.#ask("write", signal, {
+      method: "POST",
       path,
       token,
+      body: parameters,
+      time: MAKE_TIME,
     });
-    return found(answer, (body, bytes) => {
-      const lease = body.take("lease_id");
-      return {
-        leased: typeof lease === "string" && lease !== "",
-        values: parseValues(bytes, versioned),
-      };
+    return contentOf(answer, false);
+  }
+
+  async decrypt(
+    token: Secret,
+    path: string,
+    ciphertexts: readonly string[],
+    signal: AbortSignal,
+  ): Promise<Found<readonly (Secret | undefined)[]>> {
+    const answer = await this.#ask("decrypt", signal, {
+      method: "POST",
+      path,
+      token,
+      body: JSON.stringify({
+        batch_input: ciphertexts.map((ciphertext) => ({ ciphertext })),
+      }),
     });
+    return decryptedOf(answer, ciphertexts.length);
   }
 
   async renew(
@@ -147,7 +184,7 @@ export class Vault implements WrapPort, ReadPort {
       method: "POST",
       path: "auth/token/renew-self",
       token,
-      body: { increment },
+      body: JSON.stringify({ increment }),
     });
     return found(answer, (body) =>
       body.object("auth").integer("lease_duration", 0, 2 ** 40),
@@ -155,27 +192,42 @@ export class Vault implements WrapPort, ReadPort {
   }
 
   async revoke(token: Secret): Promise<void> {
-    const answer = await this.#ask("revoke", AbortSignal.timeout(CALL_TIME), {
-      method: "POST",
-      path: "auth/token/revoke-self",
-      token,
-    });
-    if (answer?.status !== 204 && answer?.status !== 200) {
+    const status = await this.#end(token, CALL_TIME);
+    if (status !== 204 && status !== 200) {
       this.#log.warn(
         "the token could not be revoked; it ends by itself or by the broker",
-        { status: answer?.status },
+        { status },
       );
     }
   }
 
-  /** The answer, or undefined when none came that is Vault's own. */
-  async #ask(
-    what: string,
-    signal: AbortSignal,
-    call: Call,
-  ): Promise<Answer | undefined> {
-    const body =
-      call.body === undefined ? undefined : JSON.stringify(call.body);
+  /** Ends a token that has done its work. Never throws, and takes half a second at most; true when it is ended. */
+  async retire(token: Secret): Promise<boolean> {
+    const status = await this.#end(token, RETIRE_TIME);
+    const ended = status === 204 || status === 200;
+    this.#log.debug(
+      ended
+        ? "the token has done its work and is revoked"
+        : "the token has done its work and could not be revoked",
+      { status },
+    );
+    return ended;
+  }
+
+  /** The status of Vault's answer. */
+  async #end(token: Secret, time: number): Promise<number | undefined> {
+    const answer = await this.#ask("revoke", NEVER, {
+      method: "POST",
+      path: "auth/token/revoke-self",
+      token,
+      time,
+    });
+    return typeof answer === "object" ? answer.status : undefined;
+  }
+
+  /** Vault's answer, and why there is none: `lost` when the question may have come to Vault. */
+  async #ask(what: string, signal: AbortSignal, call: Call): Promise<Asked> {
+    const { body, time = CALL_TIME } = call;
     try {
       const answer = await this.#client.ask({
         method: call.method,
@@ -193,7 +245,7 @@ export class Vault implements WrapPort, ReadPort {
         },
         ...(body === undefined ? {} : { body }),
         most: MOST,
-        signal: AbortSignal.any([signal, AbortSignal.timeout(CALL_TIME)]),
+        signal: AbortSignal.any([signal, AbortSignal.timeout(time)]),
       });
       this.#log.debug("Vault answered", { what, status: answer.status });
       return answer;
@@ -203,7 +255,9 @@ export class Vault implements WrapPort, ReadPort {
       const { again, ...rest } = call;
       return again === true && (why === "ECONNRESET" || why === "EPIPE")
         ? this.#ask(what, signal, rest)
-        : undefined;
+        : UNSENT.includes(why)
+          ? "unsent"
+          : "lost";
     }
   }
 }
@@ -213,68 +267,10 @@ interface Call {
   /** Below `/v1/`; of characters that need no encoding. */
   readonly path: string;
   readonly token?: Secret;
-  readonly body?: unknown;
+  /** JSON. */
+  readonly body?: string;
+  /** Milliseconds. */
+  readonly time?: number;
   /** Made once more when its connection broke: one that stood ready may have been closed just then. */
   readonly again?: true;
-}
-
-/** An answer about a wrapping token. Only Vault's own words make it "spent": a proxy answers 400 to many things. */
-function wrapAnswer<Value>(
-  answer: Answer | undefined,
-  read: (body: Fields) => Value,
-): Value | "spent" | undefined {
-  if (answer?.status === 200) {
-    return shaped(() => read(new Fields(parseJson(answer.body, MOST))));
-  }
-  const refused =
-    answer?.status === 400
-      ? shaped(() =>
-          new Fields(parseJson(answer.body, MOST)).list("errors", 16, String),
-        )
-      : undefined;
-  return refused?.some((error) => error.includes("wrapping token"))
-    ? "spent"
-    : undefined;
-}
-
-function found<Value>(
-  answer: Answer | undefined,
-  read: (body: Fields, bytes: Buffer) => Value,
-): Found<Value> {
-  if (answer?.status === 200) {
-    const value = shaped(() =>
-      read(new Fields(parseJson(answer.body, MOST)), answer.body),
-    );
-    return value === undefined ? { kind: "silent" } : { kind: "found", value };
-  }
-  // 412 is a replica that has not heard of the token yet; 429, 472 and 473 are standbys.
-  const refused =
-    answer !== undefined && [400, 403, 404, 405].includes(answer.status);
-  return refused && isVaults(answer)
-    ? { kind: "refused", status: answer.status }
-    : { kind: "silent" };
-}
-
-/** Whether a refusal is in Vault's form: an `errors` list, or the empty answer about a deleted version. */
-function isVaults(answer: Answer): boolean {
-  return (
-    shaped(() => {
-      const fields = new Fields(parseJson(answer.body, MOST));
-      return (
-        fields.has("errors") || fields.has("data") || fields.has("request_id")
-      );
-    }) ?? false
-  );
-}
-
-/** What `read` gives; undefined when the document has not the shape it must have. */
-function shaped<Value>(read: () => Value): Value | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof ShapeError) {
-      return undefined;
-    }
-    throw error;
-  }
 }

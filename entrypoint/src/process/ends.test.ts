@@ -381,7 +381,7 @@ describe.concurrent("after the token was opened", () => {
     });
     for (const part of [
       'key "not-a-name" of "secret/web" is not the name of a variable',
-      'key "TWICE" is in both "secret/web" and "kv1/db"',
+      'key "TWICE" of "secret/web" and key "TWICE" of "kv1/db" both give TWICE',
       'key "EMPTY" of "secret/web" is null',
       'key "NUL" of "secret/web" holds a NUL byte',
       'no key "password" in "kv1/db", which PASSWORD is to hold',
