@@ -4,9 +4,16 @@
 import { copyFileSync, readFileSync } from "node:fs";
 import { request } from "node:https";
 import { connect } from "node:tls";
-import { looseTask, Stack } from "@vaultbuddy/devstack";
+import {
+  appLine,
+  looseTask,
+  notify,
+  runSample,
+  Stack,
+  stopTask,
+} from "@vaultbuddy/devstack";
 import type { Daemon } from "@vaultbuddy/devstack";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 const fixture = (name: string): string =>
   new URL(`fixtures/${name}`, import.meta.url).pathname;
@@ -60,6 +67,42 @@ async function portOf(daemon: Daemon): Promise<number> {
   return Number(String(fields["address"]).split(":").at(-1));
 }
 
+describe("with a real agent", () => {
+  let running: Stack;
+  beforeAll(async () => {
+    running = await Stack.start();
+  });
+  afterAll(() => running.close());
+
+  test("a container is served when the agent trusts the broker's authority, and not before", async () => {
+    const { daemon } = await running.startBroker([
+      "--tls-cert",
+      fixture("broker-one.pem"),
+      "--tls-key",
+      fixture("broker-one-key.pem"),
+    ]);
+    const url = `https://127.0.0.1:${await portOf(daemon)}`;
+    const mistaken = await running.startAgent(
+      [url],
+      ["--broker-ca", fixture("broker-two.pem")],
+      { LOG_LEVEL: "debug" },
+    );
+    const task = await runSample(running, { mode: "bridge" });
+    await mistaken.line((line) =>
+      /SELF_SIGNED|CERT/.test(String(line.fields["code"])),
+    );
+    expect(daemon.lines.some((line) => line.fields["msg"] === "handoff")).toBe(
+      false,
+    );
+    await mistaken.stop();
+    await running.startAgent([url], ["--broker-ca", fixture("broker-one.pem")]);
+    expect(
+      (await appLine(running, task)).variables["DB_PASSWORD"],
+    ).toBeDefined();
+    await stopTask(running, task.taskArn);
+  }, 60_000);
+});
+
 test("a task is served over https, and the certificate is exchanged on SIGHUP", async () => {
   const one = readFileSync(fixture("broker-one.pem"), "utf8");
   const two = readFileSync(fixture("broker-two.pem"), "utf8");
@@ -87,18 +130,16 @@ test("a task is served over https, and the certificate is exchanged on SIGHUP", 
   expect(await daemon.stop()).toBe(0);
 });
 
-test("an agent trusts the broker by --broker-ca and nothing else", async () => {
-  const { daemon } = await stack.startBroker(
+test("plain HTTP and another authority get nowhere", async () => {
+  const { daemon, url } = await stack.startBroker(
     install("broker-one.pem", "broker-one-key.pem"),
   );
   const port = await portOf(daemon);
-  const plain = await post(
-    port,
-    readFileSync(fixture("broker-one.pem"), "utf8"),
-    {},
+  const task = await looseTask(stack);
+  await expect(post(port, "", task.notice)).rejects.toThrow(
+    /self-signed|unable to/,
   );
-  expect(plain).toContain("bad_request");
-  await expect(post(port, "", {})).rejects.toThrow(/self-signed|unable to/);
+  await expect(notify(url, task.notice)).rejects.toThrow();
   await daemon.stop();
 });
 
