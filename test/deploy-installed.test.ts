@@ -348,7 +348,7 @@ describe.skipIf(noInstallation)("an installation", () => {
     const registry = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/";
     const vaultAddress = "https://vault.example.com:8200";
     const secret = (name: string): string =>
-      `arn:aws:secretsmanager:eu-west-1:123456789012:secret:vaultbuddy/${name}-AbCdEf`;
+      `arn:aws:secretsmanager:eu-west-1:123456789012:secret:${name}-AbCdEf`;
     const healthy = (task: Task): boolean => task.healthStatus === "HEALTHY";
     const ipOf = (task: Task): string =>
       task.attachments?.[0]?.details?.find(
@@ -360,7 +360,7 @@ describe.skipIf(noInstallation)("an installation", () => {
     let agent: Task;
 
     test("broker.json: the broker logs in to Vault as its task role", async () => {
-      stack.aws.secrets.set(secret("master"), stack.masterKey);
+      stack.aws.secrets.set(secret("vaultbuddy/master"), stack.masterKey);
       const { AWS_REGION: _told, ...lent } = stack.aws.env;
       broker = await runs(
         "broker.json",
@@ -396,7 +396,7 @@ describe.skipIf(noInstallation)("an installation", () => {
       image: string,
       more: Readonly<Record<string, string>> = {},
     ): Promise<void> {
-      stack.aws.secrets.set(secret("web"), stack.familyKey("web"));
+      stack.aws.secrets.set(secret("web-wis-key"), stack.familyKey("web"));
       const task = await runs(
         file,
         {
