@@ -22,7 +22,7 @@ import type { Accepted } from "./receive.ts";
 import { serve } from "./serve.ts";
 import { unwrap } from "./unwrap.ts";
 import { Vault } from "./vault.ts";
-import { judge } from "./verify.ts";
+import { judge, openDelivery } from "./verify.ts";
 
 /** What the flow is given by the process. */
 export interface EntrypointDeps {
@@ -62,7 +62,7 @@ export async function runEntrypoint(
     const { key, channel, certificate } = openDoorway(config);
     const { vault, fallbackCa } = config;
     reception = new Reception({
-      key,
+      open: (bytes) => openDelivery(bytes, key),
       stray: config.stray,
       patience,
       log,

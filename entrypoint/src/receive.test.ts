@@ -13,6 +13,7 @@ import type { ReceiveDeps } from "./receive.ts";
 import type { Reply } from "./serve.ts";
 import { FakeLog, opened, someDelivery } from "./testing.ts";
 import type { Token } from "./unwrap.ts";
+import { openDelivery } from "./verify.ts";
 import type { Verified } from "./verify.ts";
 
 const key = familyKey(parseKey("PPdRfsVlbj5U9fa46RKkketChkYaZ1HsDQnA8dA1ZeQ"));
@@ -26,7 +27,7 @@ function setUp(stray: ReceiveDeps["stray"] = "exit") {
   const granted: string[] = [];
   const unwraps: PromiseWithResolvers<Token>[] = [];
   const reception = new Reception({
-    key,
+    open: (bytes) => openDelivery(bytes, key),
     stray,
     patience: {
       grant: (ms) => granted.push(`grant ${ms}`),

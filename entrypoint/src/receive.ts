@@ -8,66 +8,85 @@ import {
   PROBLEM_TYPE,
   Refusal,
 } from "@vaultbuddy/common";
-import type { Delivery, DeliveryCode, VerifyWith } from "@vaultbuddy/common";
+import type { Delivery, DeliveryCode } from "@vaultbuddy/common";
 import { Failure, systemCode } from "./exit.ts";
 import type { Log } from "./log.ts";
 import type { Patience } from "./patience.ts";
 import type { Handle, Reply } from "./serve.ts";
 import type { Token } from "./unwrap.ts";
-import { Intercepted, openDelivery } from "./verify.ts";
+import { Intercepted } from "./verify.ts";
 import type { Verified } from "./verify.ts";
 
 /** What a verified delivery leaves until the command runs, in milliseconds. */
 const DELIVERY_TIME = 10_000;
 
 /** What a delivery became. */
-export interface Accepted {
-  readonly verified: Verified;
-  readonly token: Token;
+export interface Accepted<Checked = Verified, Got = Token> {
+  readonly verified: Checked;
+  readonly token: Got;
+}
+
+/** What is said to a container: a delivery, or what a developer sends instead of one. */
+interface Identified {
+  readonly jti: string;
+}
+
+/** What the sender is to hear of what was got; nothing but that, where there is no accessor. */
+interface Acknowledged {
+  readonly accessor?: string;
 }
 
 /** What receiving needs of the steps after it. */
-export interface ReceiveDeps {
-  readonly key: VerifyWith;
+export interface ReceiveDeps<
+  Said extends Identified = Delivery,
+  Checked = Verified,
+  Got extends Acknowledged = Token,
+> {
   readonly stray: "exit" | "reject";
   readonly patience: Pick<Patience, "grant" | "giveBack">;
   readonly log: Log;
-  /** Compares a signed delivery with this container. Throws a refusal. */
-  judge(delivery: Delivery): Promise<Verified>;
+  /** Reads what a trusted key has signed. Throws a refusal. */
+  open(bytes: Buffer): Said;
+  /** Compares it with this container. Throws a refusal. */
+  judge(delivery: Said): Promise<Checked>;
   /** Opens its wrapping token. Throws a refusal. */
-  unwrap(verified: Verified): Promise<Token>;
+  unwrap(verified: Checked): Promise<Got>;
 }
 
-interface Work {
+interface Work<Checked, Got> {
   readonly jti: string;
-  readonly result: Promise<Accepted | Refusal<DeliveryCode>>;
+  readonly result: Promise<Accepted<Checked, Got> | Refusal<DeliveryCode>>;
   /** Connections that wait for the receipt. */
   waiting: number;
 }
 
 /** Takes one delivery. */
-export class Reception {
-  readonly #deps: ReceiveDeps;
-  readonly #taken = Promise.withResolvers<Accepted>();
-  #work: Work | undefined;
-  #accepted: Accepted | undefined;
+export class Reception<
+  Said extends Identified = Delivery,
+  Checked = Verified,
+  Got extends Acknowledged = Token,
+> {
+  readonly #deps: ReceiveDeps<Said, Checked, Got>;
+  readonly #taken = Promise.withResolvers<Accepted<Checked, Got>>();
+  #work: Work<Checked, Got> | undefined;
+  #accepted: Accepted<Checked, Got> | undefined;
   #receipt: "pending" | "written" = "pending";
   #alarm: Refusal<DeliveryCode> | undefined;
   #last: DeliveryCode | undefined;
 
-  constructor(deps: ReceiveDeps) {
+  constructor(deps: ReceiveDeps<Said, Checked, Got>) {
     this.#deps = deps;
     // Whoever waits for it may not have come yet.
     this.#taken.promise.catch(() => undefined);
   }
 
   /** The delivery, once its receipt is written. Rejects with the {@link Failure} that ends the container. */
-  get taken(): Promise<Accepted> {
+  get taken(): Promise<Accepted<Checked, Got>> {
     return this.#taken.promise;
   }
 
   /** The token that was opened, though perhaps its receipt was not written: to be revoked when all else fails. */
-  get opened(): Accepted | undefined {
+  get opened(): Accepted<Checked, Got> | undefined {
     return this.#accepted;
   }
 
@@ -103,7 +122,7 @@ export class Reception {
       if (asked instanceof Refusal) {
         throw asked;
       }
-      return await this.#take(openDelivery(asked, this.#deps.key));
+      return await this.#take(this.#deps.open(asked));
     } catch (error) {
       if (isDeliveryRefusal(error)) {
         return this.#refuse(error);
@@ -118,7 +137,7 @@ export class Reception {
     }
   };
 
-  async #take(delivery: Delivery): Promise<Reply> {
+  async #take(delivery: Said): Promise<Reply> {
     for (;;) {
       const work = (this.#work ??= this.#begin(delivery));
       const own = work.jti === delivery.jti;
@@ -140,7 +159,7 @@ export class Reception {
     }
   }
 
-  #begin(delivery: Delivery): Work {
+  #begin(delivery: Said): Work<Checked, Got> {
     const result = this.#open(delivery).catch((error: unknown) => {
       // Cleared before anybody hears of it, so that a new delivery, or the same one again, finds the door free.
       this.#work = undefined;
@@ -152,7 +171,7 @@ export class Reception {
     return { jti: delivery.jti, result, waiting: 0 };
   }
 
-  async #open(delivery: Delivery): Promise<Accepted> {
+  async #open(delivery: Said): Promise<Accepted<Checked, Got>> {
     const { patience, log } = this.#deps;
     const verified = await this.#deps.judge(delivery);
     patience.grant(DELIVERY_TIME);
@@ -167,8 +186,8 @@ export class Reception {
     }
   }
 
-  #receive(work: Work, accepted: Accepted): Reply {
-    const { jti } = accepted.verified.delivery;
+  #receive(work: Work<Checked, Got>, accepted: Accepted<Checked, Got>): Reply {
+    const { jti } = work;
     return {
       status: 200,
       type: "application/json",
