@@ -58,7 +58,7 @@ export async function timeline(
 }
 
 /** The names of what the app received beside what every container has. */
-export function secretNames(
+function secretNames(
   variables: Readonly<Record<string, string>>,
 ): string {
   return Object.keys(variables)
