@@ -1,4 +1,4 @@
-import { Refusal } from "@vaultbuddy/common";
+import { Refusal, systemClock } from "@vaultbuddy/common";
 import type { NoticeCode } from "@vaultbuddy/common";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -351,7 +351,7 @@ describe("two brokers on one file", () => {
   test("give one claim between them, and the other answers its outcome", async () => {
     const directory = mkdtempSync(join(tmpdir(), "vaultbuddy-claims-"));
     const files = [1, 2].map(() =>
-      openSqliteLedger(join(directory, "ledger.db")),
+      openSqliteLedger(join(directory, "ledger.db"), systemClock),
     );
     const brokers = await Promise.all(files.map((file) => bench.started(file)));
     const takes = Array.from({ length: 50 }, (_, n) => ({

@@ -83,7 +83,7 @@ export async function serve(
         : []),
     ]);
   const revoker = openAccessors(transport, () => session.token());
-  const ledger = openSqliteLedger(config.ledger.path);
+  const ledger = openSqliteLedger(config.ledger.path, clock);
   const ecs = openEcs({ clock });
   const newId = (): string => randomBytes(18).toString("base64url");
   const claims = new Claims({ ledger, revoker, clock, log, newId });

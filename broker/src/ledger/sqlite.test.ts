@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { isNoticeRefusal } from "@vaultbuddy/common";
+import { isNoticeRefusal, systemClock } from "@vaultbuddy/common";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ledgerContract } from "./contract.ts";
 import { openSqliteLedger } from "./sqlite.ts";
@@ -21,7 +21,8 @@ import { openSqliteLedger } from "./sqlite.ts";
 ledgerContract("SQLite", async () => {
   const directory = mkdtempSync(join(tmpdir(), "vaultbuddy-ledger-"));
   return {
-    open: async () => openSqliteLedger(join(directory, "ledger.db")),
+    open: async () =>
+      openSqliteLedger(join(directory, "ledger.db"), systemClock),
     clear: async () => rmSync(directory, { recursive: true }),
   };
 });
@@ -37,7 +38,7 @@ describe("the SQLite file", () => {
   afterEach(() => rmSync(directory, { recursive: true }));
 
   test("is readable by its owner alone, its companions too", async () => {
-    const ledger = openSqliteLedger(path);
+    const ledger = openSqliteLedger(path, systemClock);
     await ledger.putIfAbsent("a", "open", "1");
     const files = readdirSync(directory);
     expect(files.toSorted()).toEqual([
@@ -52,23 +53,23 @@ describe("the SQLite file", () => {
   });
 
   test("that others could read is closed to them at the next start", async () => {
-    await openSqliteLedger(path).close();
+    await openSqliteLedger(path, systemClock).close();
     chmodSync(path, 0o644);
-    await openSqliteLedger(path).close();
+    await openSqliteLedger(path, systemClock).close();
     expect(statSync(path).mode & 0o777).toBe(0o600);
   });
 
   test("keeps what was written when it is opened again", async () => {
-    const before = openSqliteLedger(path);
+    const before = openSqliteLedger(path, systemClock);
     const version = await before.putIfAbsent("a", "open", "1");
     await before.close();
-    const after = openSqliteLedger(path);
+    const after = openSqliteLedger(path, systemClock);
     expect(await after.read("a")).toEqual({ key: "a", value: "1", version });
     await after.close();
   });
 
   test("syncs every commit to the disk", async () => {
-    await openSqliteLedger(path).close();
+    await openSqliteLedger(path, systemClock).close();
     const database = new DatabaseSync(path);
     expect(database.prepare("PRAGMA journal_mode").get()).toEqual({
       journal_mode: "wal",
@@ -78,25 +79,25 @@ describe("the SQLite file", () => {
 
   test("without its directory is refused, and nothing is made", () => {
     const missing = join(directory, "no", "ledger.db");
-    expectRefusal(() => openSqliteLedger(missing), /directory/);
+    expectRefusal(() => openSqliteLedger(missing, systemClock), /directory/);
     expect(existsSync(join(directory, "no"))).toBe(false);
   });
 
   test("that is a directory is refused", () => {
     mkdirSync(path);
-    expectRefusal(() => openSqliteLedger(path), /made or written/);
+    expectRefusal(() => openSqliteLedger(path, systemClock), /made or written/);
   });
 
   test("that is no database is refused and left as it is", () => {
     writeFileSync(path, "not a database, but long enough to look at\n");
-    expectRefusal(() => openSqliteLedger(path), /database/);
+    expectRefusal(() => openSqliteLedger(path, systemClock), /database/);
   });
 
   test("of another program is refused", () => {
     const database = new DatabaseSync(path);
     database.exec("CREATE TABLE theirs (a)");
     database.close();
-    expectRefusal(() => openSqliteLedger(path), /another program/);
+    expectRefusal(() => openSqliteLedger(path, systemClock), /another program/);
     expect(existsSync(`${path}-wal`)).toBe(false);
   });
 
@@ -104,7 +105,7 @@ describe("the SQLite file", () => {
     const database = new DatabaseSync(path);
     database.exec("PRAGMA application_id = 7");
     database.close();
-    expectRefusal(() => openSqliteLedger(path), /another program/);
+    expectRefusal(() => openSqliteLedger(path, systemClock), /another program/);
     const again = new DatabaseSync(path);
     expect(again.prepare("PRAGMA journal_mode").get()).toEqual({
       journal_mode: "delete",
@@ -113,15 +114,15 @@ describe("the SQLite file", () => {
   });
 
   test("of another version is refused", async () => {
-    await openSqliteLedger(path).close();
+    await openSqliteLedger(path, systemClock).close();
     const database = new DatabaseSync(path);
     database.exec("PRAGMA user_version = 2");
     database.close();
-    expectRefusal(() => openSqliteLedger(path), /another version/);
+    expectRefusal(() => openSqliteLedger(path, systemClock), /another version/);
   });
 
   test("that somebody else has locked for too long is ledger_unavailable, without the library's text", async () => {
-    const ledger = openSqliteLedger(path);
+    const ledger = openSqliteLedger(path, systemClock);
     const database = new DatabaseSync(path);
     database.exec("BEGIN IMMEDIATE");
     const failure = await ledger
@@ -136,7 +137,7 @@ describe("the SQLite file", () => {
   });
 
   test("that was closed is ledger_unavailable", async () => {
-    const ledger = openSqliteLedger(path);
+    const ledger = openSqliteLedger(path, systemClock);
     await ledger.close();
     await ledger.close();
     await expect(ledger.read("a")).rejects.toMatchObject({
@@ -146,9 +147,11 @@ describe("the SQLite file", () => {
 
   test("is made once by four processes that start together, and loses none of their writes", async () => {
     const module = new URL("sqlite.ts", import.meta.url).href;
+    const common = import.meta.resolve("@vaultbuddy/common");
     const script = `
       const { openSqliteLedger } = await import(${JSON.stringify(module)});
-      const ledger = openSqliteLedger(process.argv[1]);
+      const { systemClock } = await import(${JSON.stringify(common)});
+      const ledger = openSqliteLedger(process.argv[1], systemClock);
       for (let n = 0; n < 50; n += 1) {
         await ledger.putIfAbsent(process.argv[2] + n, "open", "x");
       }
@@ -165,7 +168,7 @@ describe("the SQLite file", () => {
       }),
     );
     expect(codes).toEqual([0, 0, 0, 0]);
-    const ledger = openSqliteLedger(path);
+    const ledger = openSqliteLedger(path, systemClock);
     expect(await ledger.scan("open", "", 1000)).toHaveLength(200);
     await ledger.close();
   });

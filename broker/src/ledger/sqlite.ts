@@ -8,9 +8,9 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, closeSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { setTimeout } from "node:timers/promises";
 import type { SQLOutputValue, StatementSync } from "node:sqlite";
 import { isNoticeRefusal } from "@vaultbuddy/common";
+import type { Clock } from "@vaultbuddy/common";
 import { ledgerUnavailable } from "./ledger.ts";
 import type { Entry, Ledger, Shelf } from "./ledger.ts";
 
@@ -40,7 +40,7 @@ const SCHEMA = `
  * Opens the file, and makes it when it is missing; its directory must exist. Throws a Refusal `ledger_unavailable` that
  * says what is wrong: no directory, no rights, somebody else's file, another version's file.
  */
-export function openSqliteLedger(path: string): Ledger {
+export function openSqliteLedger(path: string, clock: Clock): Ledger {
   prepareFile(path);
   return guarded("the ledger file cannot be opened as a database", () => {
     const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT });
@@ -49,7 +49,7 @@ export function openSqliteLedger(path: string): Ledger {
       // From here on it is waited without stopping the process: a backup that holds the file must not take /healthz,
       // the heartbeat and the stop with it.
       database.exec("PRAGMA busy_timeout = 0");
-      return new SqliteLedger(database, path);
+      return new SqliteLedger(database, path, clock);
     } catch (error) {
       database.close();
       throw error;
@@ -129,6 +129,7 @@ function transaction(
 class SqliteLedger implements Ledger {
   readonly #database: DatabaseSync;
   readonly #path: string;
+  readonly #clock: Clock;
   /** Which file was opened. */
   readonly #file: string | undefined;
   readonly #read: StatementSync;
@@ -137,9 +138,10 @@ class SqliteLedger implements Ledger {
   readonly #remove: StatementSync;
   readonly #scan: StatementSync;
 
-  constructor(database: DatabaseSync, path: string) {
+  constructor(database: DatabaseSync, path: string, clock: Clock) {
     this.#database = database;
     this.#path = path;
+    this.#clock = clock;
     this.#file = identityOf(path);
     this.#read = database.prepare(
       "SELECT key, value, version FROM entries WHERE key = ?",
@@ -215,14 +217,14 @@ class SqliteLedger implements Ledger {
   async #write(
     run: () => { readonly changes: number | bigint },
   ): Promise<boolean> {
-    const end = performance.now() + BUSY_TIMEOUT;
+    const end = this.#clock.monotonic() + BUSY_TIMEOUT;
     for (;;) {
       const done = guarded("the ledger cannot be written", () => {
         this.#mustBeThere();
         try {
           return Number(run().changes) === 1;
         } catch (error) {
-          if (isBusy(error) && performance.now() < end) {
+          if (isBusy(error) && this.#clock.monotonic() < end) {
             return undefined;
           }
           throw error;
@@ -231,7 +233,7 @@ class SqliteLedger implements Ledger {
       if (done !== undefined) {
         return done;
       }
-      await setTimeout(BUSY_PAUSE * (1 + Math.random()));
+      await this.#clock.sleep(BUSY_PAUSE * (1 + this.#clock.random()));
     }
   }
 
