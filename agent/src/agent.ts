@@ -11,7 +11,7 @@ import { Watch } from "./watch.ts";
 import type { ContainerSource, StartedContainer } from "./watch.ts";
 
 /** What the flow needs of the host's ECS agent: its cluster, tried for until the signal aborts. */
-export interface ClusterSource {
+interface ClusterSource {
   cluster(signal: AbortSignal): Promise<string>;
 }
 

@@ -49,7 +49,7 @@ export interface StartedContainer extends Described {
 }
 
 /** Who is told. Neither call may throw. */
-export interface Audience {
+interface Audience {
   started(container: StartedContainer): void;
   /** The container's last start has ended. */
   ended(id: string): void;
