@@ -2,6 +2,8 @@
 
 import { parseKey, parsePublicKey } from "@vaultbuddy/common";
 import type { ListenAddress, SecretBytes } from "@vaultbuddy/common";
+import { readDevMode } from "./dev/config.ts";
+import type { DevSettings } from "./dev/config.ts";
 import { Failure, systemCode } from "./exit.ts";
 import type { LogLevel } from "./log.ts";
 import type { OwnPlan } from "./plan.ts";
@@ -26,7 +28,7 @@ export interface KnownSelf {
 }
 
 /** By what this container and the broker know each other. */
-type Proof =
+export type Proof =
   | { readonly kind: "hmac"; readonly key: SecretBytes }
   /** The 32 bytes of an Ed25519 public key. */
   | { readonly kind: "ed25519"; readonly publicKey: Uint8Array };
@@ -56,6 +58,7 @@ export interface Config {
 /** With `off` there is nothing to wait for, and hardly any other setting is asked for. */
 export type Settings = { readonly logLevel: LogLevel } & (
   | { readonly mode: "off"; readonly passthrough: ReadonlySet<string> }
+  | DevSettings
   | { readonly mode: "vault"; readonly config: Config }
 );
 
@@ -76,7 +79,9 @@ export function readSettings(
   const settings: Settings | undefined =
     values.mode === "off"
       ? { mode: "off", logLevel, passthrough: new Set(values.passthrough) }
-      : readVaultMode(env, values, logLevel, faults, readFile);
+      : values.mode === "dev"
+        ? readDevMode(values, readProof(values, faults, readFile), faults)
+        : readVaultMode(env, values, logLevel, faults, readFile);
   if (faults.length > 0 || settings === undefined) {
     throw new Failure(
       "settings",

@@ -44,7 +44,7 @@ export const exits = {
   timeout: {
     code: 224,
     advice:
-      "see the broker's log for this task: not opted in, no policy, another family's key, or no way to this port; WIS_TIMEOUT sets the time",
+      "see the broker's log for this task: not opted in, no policy, another family's key, or no way to this port (with WIS_MODE=dev: run vaultbuddy-entrypoint send); WIS_TIMEOUT sets the time",
   },
   bad_delivery: {
     code: 225,

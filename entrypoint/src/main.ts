@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { systemClock } from "@vaultbuddy/common";
 import { readSettings } from "./config.ts";
+import { runDev } from "./dev/dev.ts";
 import { runEntrypoint } from "./entrypoint.ts";
 import { appEnvironment, checkArguments, parseEnviron } from "./environ.ts";
 import { becomeCommand } from "./exec.ts";
@@ -192,20 +193,24 @@ async function main(): Promise<never> {
       host,
     );
   }
+  const deps = {
+    clock: systemClock,
+    log,
+    host,
+    beforeSignalEnds: (what: () => Promise<void>) => {
+      last = what;
+    },
+    ...(listener === undefined ? {} : { listener }),
+  };
+  if (settings.mode === "dev") {
+    return await runDev(settings.config, command, given, deps);
+  }
   if (settings.config.plaintext) {
     log.warn(
       "WIS_PLAINTEXT=allow: whoever reads the network can read the delivery",
     );
   }
-  return await runEntrypoint(settings.config, command, given, {
-    clock: systemClock,
-    log,
-    host,
-    beforeSignalEnds: (what) => {
-      last = what;
-    },
-    ...(listener === undefined ? {} : { listener }),
-  });
+  return await runEntrypoint(settings.config, command, given, deps);
 }
 
 main().catch(end);

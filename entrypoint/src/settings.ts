@@ -141,9 +141,10 @@ export const settings = {
   },
   mode: {
     env: "WIS_MODE",
-    describe: "off: start the command at once, without any secret",
+    describe:
+      "off: start the command at once, without any secret; dev: wait for what vaultbuddy-entrypoint send hands over, and for nothing else (never in production)",
     fallback: "vault",
-    parse: word(["vault", "off"]),
+    parse: word(["vault", "off", "dev"]),
   },
   vault: {
     env: "WIS_VAULT",

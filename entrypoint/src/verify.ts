@@ -50,6 +50,15 @@ export interface Yardstick {
 
 /** Reads a delivery whose signature is good. Throws `bad_delivery` or `bad_signature`. */
 export function openDelivery(bytes: Uint8Array, key: VerifyWith): Delivery {
+  return openSigned(bytes, key, parseDelivery);
+}
+
+/** The same for any kind of delivery. */
+export function openSigned<Said>(
+  bytes: Uint8Array,
+  key: VerifyWith,
+  parse: (payload: Uint8Array) => Said,
+): Said {
   return shaped(() => {
     const payload = verifyJws(bytes, key);
     if (payload === undefined) {
@@ -58,7 +67,7 @@ export function openDelivery(bytes: Uint8Array, key: VerifyWith): Delivery {
         "no signature is by a key that this container trusts",
       );
     }
-    return parseDelivery(payload);
+    return parse(payload);
   });
 }
 
@@ -73,15 +82,7 @@ export function judge(delivery: Delivery, by: Yardstick): Verified {
       );
     }
   }
-  if (
-    by.now > delivery.exp + CLOCK_SKEW ||
-    by.now < delivery.iat - CLOCK_SKEW
-  ) {
-    throw new Refusal<DeliveryCode>(
-      "expired",
-      `by this container's clock the delivery is not valid now (${CLOCK_SKEW} s are allowed for)`,
-    );
-  }
+  refuseOtherTime(delivery, by.now);
   refuseOtherChannel(delivery.tls, by.certificate);
   const vault = shaped(() => chooseVault(delivery, by));
   if (!MINTED_AT.test(delivery.wrap.creationPath)) {
@@ -91,6 +92,19 @@ export function judge(delivery: Delivery, by: Yardstick): Verified {
     );
   }
   return { delivery, vault } as Verified;
+}
+
+/** Whether a delivery is of now, in seconds since 1970. Throws `expired`. */
+export function refuseOtherTime(
+  { iat, exp }: Pick<Delivery, "iat" | "exp">,
+  now: number,
+): void {
+  if (now > exp + CLOCK_SKEW || now < iat - CLOCK_SKEW) {
+    throw new Refusal<DeliveryCode>(
+      "expired",
+      `by this container's clock the delivery is not valid now (${CLOCK_SKEW} s are allowed for)`,
+    );
+  }
 }
 
 /**

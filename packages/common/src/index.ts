@@ -74,6 +74,12 @@ export { MOST_SIGNATURES, signJws, verifyJws } from "./protocol/jws.ts";
 export type { SignWith, VerifyWith } from "./protocol/jws.ts";
 export { NOTICE_BYTES, parseNotice } from "./protocol/notice.ts";
 export type { Notice, NoticeBody } from "./protocol/notice.ts";
+export {
+  parsePlainDelivery,
+  parsePlainReceipt,
+  writePlainDelivery,
+} from "./protocol/plain.ts";
+export type { PlainDelivery } from "./protocol/plain.ts";
 export { sameBytes, Secret, SecretBytes } from "./secret.ts";
 export { pause, systemClock } from "./time.ts";
 export type { Backoff, Clock } from "./time.ts";
