@@ -36,6 +36,8 @@ import {
   root,
 } from "./deploy/kit.ts";
 
+const documented = readFileSync(join(root, "docs/install.md"), "utf8");
+
 const digest = (value: string): string =>
   createHash("sha256").update(value).digest("hex").slice(0, 16);
 
@@ -380,6 +382,12 @@ describe.skipIf(noInstallation)("an installation", () => {
       const told = await stack.aws.logs(broker.taskArn ?? "", "broker");
       expect(told).toContain('"method":"aws iam"');
       expect(told).not.toContain(stack.masterKey);
+      // The log as docs/install.md shows it.
+      const shown = documented.match(/^\{.*"msg":"[^"]+"\}$/gm) ?? [];
+      const messages = shown
+        .slice(0, 4)
+        .map((line) => /"msg":"[^"]+"/.exec(line)?.[0]);
+      for (const message of messages) expect(told).toContain(message);
     }, 90_000);
 
     const toBroker = (): Record<string, string> => ({
@@ -494,12 +502,14 @@ async function setUpVault(
       ...args,
     ]);
   for (let again = 0; again < 2; again += 1) {
-    await sh(
+    const told = await sh(
       ...words(
         "/deploy/vault/setup.sh --aws-iam arn:aws:iam::123456789012:role/vaultbuddy-broker",
       ),
       ...words("--server-id vault.example.com --unresolved web"),
     );
+    for (const line of told.split("\n")) expect(documented).toContain(line);
+    expect(told.split("\n")).toHaveLength(again === 0 ? 5 : 4);
   }
   const { admin } = stack;
   await admin.ask("POST", "auth/aws/config/client", {

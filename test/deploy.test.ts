@@ -3,7 +3,7 @@
 // what stands in several places is the same in all of them. That containers really start from them is in
 // deploy-installed.test.ts.
 
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
@@ -440,4 +440,49 @@ test("every setting that the deployment gives to a daemon is one that it has", (
       if (!name.startsWith("AWS_")) expect(known[daemon], name).toContain(name);
     }
   }
+});
+
+describe("docs/install.md", () => {
+  const install = text("docs/install.md");
+
+  test("names no file that is not there", () => {
+    const named = [
+      ...install.matchAll(
+        /(?:deploy|packages|test)\/[\w./-]*\w|docker-compose[\w.]*\.yml/g,
+      ),
+    ].map(([path]) => path);
+    expect(named.length).toBeGreaterThan(15);
+    expect(named.filter((path) => !existsSync(root + path))).toEqual([]);
+  });
+
+  test("gives CloudFormation every parameter that has no default, and no other than it has", () => {
+    const { Parameters } = cloudFormation.parseTemplate(template);
+    const [command = ""] =
+      /aws cloudformation deploy(?:.*\\\n)*.*/.exec(install) ?? [];
+    const given = [...command.matchAll(/ (\w+)=/g)].map(
+      ([, name = ""]) => name,
+    );
+    const needed = Object.keys(Parameters).filter(
+      (name) => !("Default" in (Parameters[name] ?? {})),
+    );
+    expect(given).toEqual(expect.arrayContaining(needed));
+    expect(given.filter((name) => !(name in Parameters))).toEqual([]);
+  });
+});
+
+test("nothing in the deployment names a machine, or a registry of ours", () => {
+  const files = [
+    "docker-compose.yml",
+    "docker-compose.standin.yml",
+    "docker-compose.proxy.yml",
+    ...readdirSync(`${root}deploy`, { recursive: true, encoding: "utf8" }).map(
+      (path) => `deploy/${path}`,
+    ),
+  ];
+  const registries =
+    /[\w-]+\.dkr\.ecr|\b(?:ghcr|quay|gcr|docker)\.io\b|\/(?:home|work|Users)\//g;
+  const found = files
+    .filter((path) => statSync(root + path).isFile())
+    .flatMap((path) => text(path).match(registries) ?? []);
+  expect([...new Set(found)]).toEqual(["123456789012.dkr.ecr"]);
 });

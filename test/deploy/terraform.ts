@@ -167,7 +167,7 @@ function referenceFaults(module: Module, schema: TerraformSchema): string[] {
 }
 
 /** The insides of every `${…}` of a module. */
-export function expressionsIn(value: unknown): string[] {
+function expressionsIn(value: unknown): string[] {
   if (typeof value === "string") {
     return value.includes("${")
       ? [value.replaceAll(/"(?:[^"\\$]|\\.)*"/g, '""')]

@@ -15,7 +15,7 @@ import { finish } from "./progress.ts";
 export const scratchLocal = "scratch-local";
 
 /** Who the images' programs run as: a number that owns nothing, so that no file of a host belongs to it. */
-export const nonRoot = 65_532;
+const nonRoot = 65_532;
 
 const STRIP_MS = 60_000;
 

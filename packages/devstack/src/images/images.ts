@@ -29,7 +29,7 @@ export interface Made {
 }
 
 /** The name under which `order` puts this image. */
-export function nameOf(
+function nameOf(
   { prefix, tag }: Pick<Order, "prefix" | "tag">,
   image: string,
 ): string {

@@ -1,7 +1,7 @@
 // What each job of the image vaultbuddy-devstack is given.
 
 /** What a job has of its process. */
-export interface Surroundings {
+interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly print: (line: string) => void;
   /** Resolves when the container is told to stop. */
