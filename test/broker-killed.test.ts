@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 import { looseTask, notify, Stack, until } from "@vaultbuddy/devstack";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { living, mintedAccessors } from "./facts.ts";
+import { keepsToken, living, mintedAccessors } from "./facts.ts";
 
 let stack: Stack;
 
@@ -36,7 +36,9 @@ test.each([
       NODE_OPTIONS: `--import ${dieing}`,
       DIE_AT: `${when}:${state}:${join(stack.folder, name)}`,
     });
-    const task = await looseTask(stack, { env: { WIS_TIMEOUT: "60s" } });
+    const task = await looseTask(stack, {
+      env: { ...keepsToken, WIS_TIMEOUT: "60s" },
+    });
     const entrypoint = task.start();
     const before = mintedAccessors(stack).length;
     await expect(notify(url, task.notice)).rejects.toMatchObject({
@@ -114,7 +116,9 @@ test("a broker that stalls while it holds a claim does not send when it wakes", 
   const ledger = `sqlite:${join(stack.folder, "stall.db")}`;
   const { daemon: first, url } = await stack.startBroker(["--ledger", ledger]);
   const { url: second } = await stack.startBroker(["--ledger", ledger]);
-  const task = await looseTask(stack, { env: { WIS_TIMEOUT: "60s" } });
+  const task = await looseTask(stack, {
+    env: { ...keepsToken, WIS_TIMEOUT: "60s" },
+  });
   stack.vault.faults.add({
     prefix: "auth/token/create",
     kind: "delay",

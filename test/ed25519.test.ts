@@ -25,7 +25,7 @@ import {
 import type { Daemon, LooseSpec, LooseTask } from "@vaultbuddy/devstack";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { makeIdentity } from "../entrypoint/src/certificate.ts";
-import { lives, living, mintedAccessors } from "./facts.ts";
+import { keepsToken, lives, living, mintedAccessors } from "./facts.ts";
 
 const pair = generateSigningKey();
 const policy = {
@@ -315,7 +315,7 @@ test("in containers of their own address, whose task definition holds the public
     const task = await runSample(stack, {
       mode: "awsvpc",
       family: "public",
-      environment: { WIS_PUBLIC_KEY: publicPem(pair) },
+      environment: { ...keepsToken, WIS_PUBLIC_KEY: publicPem(pair) },
       container: { secrets: [] },
     });
     const app = await appLine(stack, task);

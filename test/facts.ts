@@ -13,6 +13,12 @@ export function mintedAccessors(stack: Stack): string[] {
   );
 }
 
+/**
+ * For the container of a story that looks at its token later: the app gets it. A token that nobody gets and on which
+ * nothing hangs is ended before the app begins.
+ */
+export const keepsToken = { APP_TOKEN: "vault:login" } as const;
+
 /** Whether a token lives, as Vault's root sees it. */
 export async function lives(stack: Stack, accessor: string): Promise<boolean> {
   try {

@@ -21,7 +21,7 @@ import {
 } from "@vaultbuddy/devstack";
 import type { BrokerAnswer, Daemon } from "@vaultbuddy/devstack";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { living, mintedAccessors } from "./facts.ts";
+import { keepsToken, living, mintedAccessors } from "./facts.ts";
 
 const pairs = { old: generateSigningKey(), new: generateSigningKey() };
 const fresh = Buffer.alloc(32, 7).toString("base64url");
@@ -97,7 +97,7 @@ async function serveOne(
 ): Promise<Served> {
   const task = await looseTask(stack, {
     family,
-    env: variables(family, which),
+    env: { ...keepsToken, ...variables(family, which) },
   });
   const entrypoint = task.start();
   const answer = await notify(target, task.notice);

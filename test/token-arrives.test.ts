@@ -13,7 +13,7 @@ import {
 import type { Daemon, NetworkMode, SampleTask } from "@vaultbuddy/devstack";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { noDocker } from "./docker.ts";
-import { hashed, lives, mintedAccessors } from "./facts.ts";
+import { hashed, keepsToken, lives, mintedAccessors } from "./facts.ts";
 
 describe("in containers", () => {
   let stack: Stack;
@@ -78,9 +78,20 @@ describe("in containers", () => {
     },
   );
 
-  test("a token is renewed to the rule's time, and revoked when its task has stopped", async () => {
+  test("a token that only read is ended before the app begins", async () => {
     const task = await runSample(stack, { mode: "bridge" });
     await appLine(stack, task);
+    expect(await lives(stack, mintedAccessors(stack).at(-1) ?? "")).toBe(false);
+    await stopTask(stack, task.taskArn);
+  });
+
+  test("a token that the app gets is renewed to the rule's time, and revoked when its task has stopped", async () => {
+    const task = await runSample(stack, {
+      mode: "bridge",
+      environment: keepsToken,
+    });
+    const app = await appLine(stack, task);
+    expect(Object.keys(app.variables)).toContain("APP_TOKEN");
     const accessor = mintedAccessors(stack).at(-1) ?? "";
     const { data } = (await stack.admin.ask(
       "POST",

@@ -2,7 +2,7 @@
 
 import { looseTask, notify, Stack } from "@vaultbuddy/devstack";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { living, mintedAccessors } from "./facts.ts";
+import { keepsToken, living, mintedAccessors } from "./facts.ts";
 
 let stack: Stack;
 let url: string;
@@ -102,7 +102,7 @@ test("a read that Vault refuses ends the container with its own code, and its to
 
 // The last one, because it moves Vault's clock.
 test("a mint whose answer is lost leaves a token that nobody can name and that dies by itself", async () => {
-  const task = await looseTask(stack);
+  const task = await looseTask(stack, { env: keepsToken });
   const entrypoint = task.start();
   stack.vault.faults.add({
     prefix: "auth/token/create",

@@ -14,7 +14,7 @@ import {
 } from "@vaultbuddy/devstack";
 import type { Daemon, LooseTask, NetworkMode } from "@vaultbuddy/devstack";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { lives, mintedAccessors } from "./facts.ts";
+import { keepsToken, lives, mintedAccessors } from "./facts.ts";
 
 const rule = (restart?: unknown): Record<string, unknown> => ({
   policies: ["sample"],
@@ -43,9 +43,11 @@ describe("loose", () => {
 
   /** A task that has had its first token and whose container has ended. */
   async function servedOnce(family: string): Promise<LooseTask> {
-    const task = await looseTask(stack, { family });
+    const task = await looseTask(stack, { family, env: keepsToken });
     const entrypoint = task.start();
     expect((await notify(url, task.notice)).code).toBe("delivered");
+    // One that is ended before takes its token with it.
+    await entrypoint.line((line) => line.fields["app"] === "started");
     await entrypoint.stop();
     return task;
   }
@@ -190,7 +192,7 @@ describe("in containers", () => {
       const before = mintedAccessors(stack).length;
       const task = await runSample(stack, {
         mode,
-        environment: { WIS_TIMEOUT: "6s" },
+        environment: { ...keepsToken, WIS_TIMEOUT: "6s" },
         container: {
           restartPolicy: { enabled: true, restartAttemptPeriod: 1 },
         },

@@ -84,7 +84,7 @@ export async function runEntrypoint(
     serve(door, channel, reception.handle, clock, log);
     beforeSignalEnds(async () => {
       const opened = reception?.opened;
-      if (opened !== undefined) {
+      if (opened !== undefined && (await retired) !== true) {
         // Over a connection of its own: the others may all be waiting for an answer.
         const { verified, token } = opened;
         await new Vault(verified.vault, log).revoke(token.token);
