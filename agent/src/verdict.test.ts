@@ -87,3 +87,13 @@ test.each([
     after,
   });
 });
+
+test("a Retry-After of somebody who is no broker is not taken for long", () => {
+  const headers = { "content-type": "text/html", "retry-after": "600" };
+  for (const status of [200, 503]) {
+    expect(judge(answer(status, "<html>", headers), NOW)).toMatchObject({
+      end: "again",
+      after: 5000,
+    });
+  }
+});

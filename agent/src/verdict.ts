@@ -26,11 +26,18 @@ export type Verdict =
       readonly after: number;
     };
 
+/**
+ * The longest that somebody is left alone who is no broker, in milliseconds. A proxy's page about maintenance asks for ten
+ * minutes; a container waits half of one, and the broker behind it may be back at once.
+ */
+const MOST_FOR_STRANGERS = 5000;
+
 /** Reads a broker's answer. `now`: milliseconds since 1970, for a Retry-After that is a date. */
 export function judge(answer: Answer, now: number): Verdict {
   const after = retryAfter(answer.headers["retry-after"], now);
+  const stranger = Math.min(after, MOST_FOR_STRANGERS);
   if (answer.status === 200) {
-    return delivered(answer.body) ?? again("not_a_broker", after);
+    return delivered(answer.body) ?? again("not_a_broker", stranger);
   }
   const problem = parseNoticeProblem(answer.body);
   if (problem !== undefined) {
@@ -49,7 +56,7 @@ export function judge(answer: Answer, now: number): Verdict {
   // A broker newer than we are may know more codes; a proxy's own page is no broker's word.
   return definite && type.startsWith(PROBLEM_TYPE)
     ? { end: "refused", code: "unknown_code", detail: "" }
-    : again(`http_${answer.status}`, after);
+    : again(`http_${answer.status}`, stranger);
 }
 
 function again(code: string, after: number): Verdict {
