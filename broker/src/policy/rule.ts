@@ -61,7 +61,10 @@ export function readRule(
     multiFetchLimit: readMultiFetch(reader),
     restart: readRestart(reader),
   };
-  refuseTooFewUses(rule, reader);
+  const few = tooFewUses(rule.numUses, rule.secrets);
+  if (few !== undefined) {
+    reader.fault("num_uses", few);
+  }
   reader.done();
   return rule;
 }
@@ -167,24 +170,24 @@ function readRestart(reader: Reader): PolicyRule["restart"] {
     : { max, minInterval: (interval ?? MIN_INTERVAL) * 1000 };
 }
 
-/** A use is spent on every read and on the renewal; with too few, the token dies before the application has it. */
-function refuseTooFewUses(
-  rule: Pick<PolicyRule, "secrets" | "numUses">,
-  reader: Reader,
-): void {
-  const paths = new Set([
-    ...rule.secrets.paths,
-    ...[...rule.secrets.env.values()].map((reference) =>
+/**
+ * What is wrong with a number of uses. One is spent on every read and on the renewal; with too few, the token dies before
+ * the application has it.
+ */
+export function tooFewUses(
+  numUses: number,
+  { paths, env }: SecretPlan,
+): string | undefined {
+  const read = new Set([
+    ...paths,
+    ...[...env.values()].map((reference) =>
       reference.slice(0, reference.indexOf("#")),
     ),
   ]);
-  const needed = paths.size + 2;
-  if (rule.numUses > 0 && paths.size > 0 && rule.numUses < needed) {
-    reader.fault(
-      "num_uses",
-      `must be 0 or at least ${needed}: one for each path, one to renew, one to spare`,
-    );
-  }
+  const needed = read.size + 2;
+  return numUses > 0 && read.size > 0 && numUses < needed
+    ? `must be 0 or at least ${needed}: one for each path, one to renew, one to spare`
+    : undefined;
 }
 
 /** Reads a key of the document: a glob over `family` or `family/container`. Throws {@link ShapeError}. */

@@ -39,6 +39,14 @@ function refusalOf(work: () => unknown): string {
 }
 
 describe("where the secrets stand", () => {
+  test("a token with too few uses for what labels add is refused before it is made", () => {
+    const rule = { num_uses: 3, secrets: ["secret/rule"] };
+    expect(plan(rule, {}).paths).toEqual(["secret/rule"]);
+    expect(
+      refusalOf(() => plan(rule, { "vaultbuddy.secrets": "secret/label" })),
+    ).toContain("num_uses must be 0 or at least 4");
+  });
+
   test("labels add paths and variables, and the rule's own variables win", () => {
     const { paths, env } = plan(
       {

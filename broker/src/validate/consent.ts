@@ -20,6 +20,7 @@ import type { ContainerFacts, TaskFacts } from "../ecs/facts.ts";
 import type { PolicyRule } from "../policy.ts";
 import { matchesCluster } from "../policy/cluster.ts";
 import { matchesGlob } from "../policy/glob.ts";
+import { tooFewUses } from "../policy/rule.ts";
 import { imageIdentity } from "./image.ts";
 
 const PATHS_LABEL = "vaultbuddy.secrets";
@@ -198,7 +199,14 @@ export function secretsOf(
       `the rule and the labels ${PATHS_LABEL} and ${VARIABLE_LABEL}… name more than ${MOST_PATHS} paths or ${MOST_VARIABLES} variables together`,
     );
   }
-  return { paths: [...paths], env };
+  const plan = { paths: [...paths], env };
+  const few = tooFewUses(rule.numUses, plan);
+  if (few !== undefined) {
+    throw denied(
+      `with what the labels ${PATHS_LABEL} and ${VARIABLE_LABEL}… name, the rule's num_uses ${few}`,
+    );
+  }
+  return plan;
 }
 
 function labelled(label: string, read: () => void): void {
