@@ -20,7 +20,10 @@ import { Trail } from "./trail.ts";
 import type { VouchCall, Vouched } from "./validate.ts";
 
 export interface BrokerDeps {
+  /** The machine's own, by which deliveries are dated. */
   readonly clock: Clock;
+  /** The one that claims judge by: a set clock must not make an opened wrapping token look like one that ran out. */
+  readonly steady: Pick<Clock, "now">;
   readonly log: Log;
   readonly claims: Claims;
   /** The restart rule of a container whose family is already known; undefined when no rule matches any more. */
@@ -199,7 +202,7 @@ export class Broker {
   }
 
   async #mint(claim: Claim): Promise<Wrapped> {
-    const { claims, clock } = this.#deps;
+    const { claims, steady } = this.#deps;
     await claims.minting(claim);
     const wrapped = await mint(claim, this.#deps.mint).catch(
       async (error: unknown) => {
@@ -209,7 +212,7 @@ export class Broker {
           : error;
       },
     );
-    const now = clock.now();
+    const now = steady.now();
     await claims.minted(claim, {
       accessor: wrapped.accessor,
       wrapAccessor: wrapped.wrapAccessor,

@@ -3,6 +3,7 @@
 
 import type { AddressInfo } from "node:net";
 import { Server as TlsServer } from "node:tls";
+import { steady } from "@vaultbuddy/common";
 import type { Clock, ListenAddress } from "@vaultbuddy/common";
 import type { Log } from "@vaultbuddy/common/daemon";
 import type { FastifyInstance } from "fastify";
@@ -86,7 +87,8 @@ export async function serve(
   const ledger = openSqliteLedger(config.ledger.path, clock);
   const ecs = openEcs({ clock });
   const newId = (): string => randomBytes(18).toString("base64url");
-  const claims = new Claims({ ledger, revoker, clock, log, newId });
+  const unset = steady(clock);
+  const claims = new Claims({ ledger, revoker, clock: unset, log, newId });
   const retirement = new Retirement({
     ledger,
     revoker,
@@ -102,6 +104,7 @@ export async function serve(
   log.info(ring.summary, "the keys are read");
   const broker = new Broker({
     clock,
+    steady: unset,
     log,
     claims,
     restartRule: (family, container) =>

@@ -81,7 +81,7 @@ export {
 } from "./protocol/plain.ts";
 export type { PlainDelivery } from "./protocol/plain.ts";
 export { sameBytes, Secret, SecretBytes } from "./secret.ts";
-export { pause, systemClock } from "./time.ts";
+export { pause, steady, systemClock } from "./time.ts";
 export type { Backoff, Clock } from "./time.ts";
 export {
   boolean,

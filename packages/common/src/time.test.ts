@@ -3,7 +3,7 @@
 import { expect, test } from "vitest";
 import { stopSignal } from "./stop.ts";
 import { ManualClock } from "./testing.ts";
-import { pause, systemClock } from "./time.ts";
+import { pause, steady, systemClock } from "./time.ts";
 
 test("a pause doubles to its cap, and half of it is chance", () => {
   const at = (attempt: number, random: number): number =>
@@ -48,4 +48,18 @@ test("the second signal hurries", () => {
   expect([signal.aborted, hurried]).toEqual([true, 0]);
   listeners.get("SIGINT")?.("SIGINT");
   expect(hurried).toBe(1);
+});
+
+test("a steady clock does not follow when the machine's is set", async () => {
+  const clock = new ManualClock(1000);
+  let step = 0;
+  const one = steady({
+    now: () => clock.now() + step,
+    monotonic: () => clock.monotonic(),
+    sleep: (ms, signal) => clock.sleep(ms, signal),
+    random: () => 0,
+  });
+  step = 300_000;
+  await clock.advance(50);
+  expect(one.now()).toBe(1050);
 });

@@ -31,6 +31,20 @@ export const systemClock: Clock = {
   random: () => Math.random(),
 };
 
+/**
+ * A clock whose wall time is that of now and runs on without ever being set: for moments that one process writes down and
+ * compares later. Somebody else's moments, such as a signature's, are compared with the machine's own clock.
+ */
+export function steady(clock: Clock): Clock {
+  const offset = clock.now() - clock.monotonic();
+  return {
+    now: () => Math.round(offset + clock.monotonic()),
+    monotonic: () => clock.monotonic(),
+    sleep: (ms, signal) => clock.sleep(ms, signal),
+    random: () => clock.random(),
+  };
+}
+
 /** A pause that doubles. */
 export interface Backoff {
   /** The first pause, in milliseconds. */
