@@ -174,6 +174,16 @@ test.each<[string, LooseSpec, string, RegExp]>([
   },
 );
 
+test("of a task that is still coming up: it would be waited for", async () => {
+  const task = await looseTask(stack, {
+    record: { lastStatus: "PROVISIONING" },
+  });
+  const { code, out } = await explain(task.notice.taskArn);
+  expect(out).toContain("sample/app: would be waited for");
+  expect(out).toMatch(/^ +state +not yet +task_not_running: /m);
+  expect(code).toBe(1);
+});
+
 test("in JSON, of one container, and of a cluster that is not on the list", async () => {
   const task = await looseTask(stack);
   const clusters = stack.aws.clusterArn.replace(/\/.*$/, "/other-*");

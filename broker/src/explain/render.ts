@@ -21,9 +21,7 @@ export function renderExplanation(explanation: Explanation): string[] {
 
 function renderOne(one: Explained): string[] {
   return [
-    one.verdict === "served"
-      ? `${one.name}: would be served${one.dial === undefined ? " if its task passes the checks" : ""}`
-      : `${one.name}: would be denied (${one.verdict})`,
+    `${one.name}: ${headline(one)}`,
     ...(one.why === undefined ? [] : [`  ${one.why}`]),
     ...(one.dial === undefined ? [] : [`  dialled at ${one.dial}`]),
     ...renderChecks(one.checks),
@@ -33,6 +31,17 @@ function renderOne(one: Explained): string[] {
       : [`  it requires ${one.require.join(", ")}`]),
     ...(one.gives === undefined ? [] : renderGives(one.gives)),
   ];
+}
+
+function headline({ verdict, dial }: Explained): string {
+  switch (verdict) {
+    case "served":
+      return `would be served${dial === undefined ? " if its task passes the checks" : ""}`;
+    case "not yet":
+      return "would be waited for, and denied if it does not come right in time";
+    default:
+      return `would be denied (${verdict})`;
+  }
 }
 
 function renderChecks(checks: readonly Check[]): string[] {
