@@ -5,13 +5,15 @@
 import { Fields, parseJson, ShapeError } from "../parse.ts";
 import { Secret } from "../secret.ts";
 import { ANSWER_BYTES } from "./answer.ts";
-import { DELIVERY_BYTES, DELIVERY_LIFE, variableName } from "./delivery.ts";
+import { DELIVERY_BYTES, DELIVERY_LIFE } from "./delivery.ts";
 import type { Audience } from "./delivery.ts";
 import { ecsName, parseTaskArn } from "./ecs.ts";
 
 /** The most variables that are sent at once; the size of a signed delivery is reached long before. */
 const MOST_PAIRS = 1024;
 const ISSUER = "vaultbuddy-send";
+/** Whatever `docker run --env-file` takes for a name, which is more than POSIX knows: `spring.datasource.url`, say. */
+const NAME = /^[^=\0\s]{1,255}$/;
 
 /** Plain pairs after their signature was checked. Times in seconds since 1970. */
 export interface PlainDelivery {
@@ -73,12 +75,16 @@ function parsePairs(fields: Fields): Map<string, Secret> {
   }
   return new Map(
     entries.map(([name, value]) => {
-      if (variableName.pattern?.test(name) !== true || name.length > 255) {
-        throw new ShapeError(place, "each name must be a variable's");
-      }
       // An empty value is one, unlike in the fields of everything else. NUL would end the variable early.
-      if (typeof value !== "string" || !isVariableText(value)) {
-        throw new ShapeError(`${place}.${name}`, "must be text without NUL");
+      if (
+        !NAME.test(name) ||
+        typeof value !== "string" ||
+        ![name, value].every((one) => isVariableText(one))
+      ) {
+        throw new ShapeError(
+          place,
+          "must be names without = and spaces, and values of text without NUL",
+        );
       }
       return [name, new Secret(value)];
     }),
