@@ -20,6 +20,7 @@ import {
   vaultPath,
   word,
 } from "@vaultbuddy/common";
+import { fileSettings } from "./files/settings.ts";
 import { logLevels } from "./log.ts";
 import { parseWhole } from "./reference.ts";
 
@@ -56,7 +57,7 @@ export const settings = {
   stray: {
     env: "WIS_STRAY",
     describe:
-      "what any other request does: exit ends the container, reject answers and keeps waiting (default: exit; reject with a public key or WIS_PLAINTEXT=allow)",
+      "what any other request does: exit ends the container, reject answers and keeps waiting (default: exit; reject with a public key, WIS_PLAINTEXT=allow or WIS_MODE=dev)",
     parse: word(["exit", "reject"]),
   },
   allowFrom: {
@@ -133,6 +134,7 @@ export const settings = {
       "names of variables, separated by commas, that are left as they are even where they look like a reference to Vault",
     parse: listOf((value) => text(value, "", variableName)),
   },
+  ...fileSettings,
   passthrough: {
     env: "WIS_PASSTHROUGH",
     describe:

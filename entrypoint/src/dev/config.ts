@@ -54,7 +54,8 @@ export function readDevMode(
   const config: DevConfig = {
     listen,
     timeout,
-    stray: values.stray ?? "exit",
+    // Who gets the address of a container wrong corrects it and sends again.
+    stray: values.stray ?? "reject",
     ...(allowFrom === undefined ? {} : { allowFrom }),
     key: proof.key,
     self: {
