@@ -158,9 +158,13 @@ export async function serve(
     await claims.start();
     await listen(server, config.listen);
     log.info({ address: addressOf(server.server.address()) }, "listening");
-    const { kept } = await session.start(stop);
-    retirement.start();
-    await Promise.all([kept, policies.keep(stop)]);
+    const work = async (): Promise<void> => {
+      const { kept } = await session.start(stop);
+      retirement.start();
+      await Promise.all([kept, policies.keep(stop)]);
+    };
+    // A call to Vault that hangs must not keep the broker open for notices.
+    await Promise.race([work(), aborted(stop)]);
   } catch (error) {
     if (!stop.aborted) {
       throw error;
@@ -187,6 +191,15 @@ export async function serve(
       );
     }
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    if (signal.aborted) {
+      resolve();
+    }
+  });
 }
 
 /**
