@@ -19,6 +19,10 @@ const below =
   (source: Source): boolean =>
     source.path.startsWith(folder);
 
+/** The part of the entrypoint that is bundled. */
+const inContainers = (source: Source): boolean =>
+  below("entrypoint/src/")(source) && !below("entrypoint/src/tools/")(source);
+
 test.each<[string, (source: Source) => boolean, RegExp]>([
   [
     "daemons never import each other: each is shipped alone",
@@ -42,8 +46,13 @@ test.each<[string, (source: Source) => boolean, RegExp]>([
   ],
   [
     "the entrypoint carries no library: it must listen milliseconds after its start",
-    (s) => below("entrypoint/src/")(s) && !isTest(s),
+    (s) => inContainers(s) && !isTest(s),
     /@vaultbuddy\/common\/daemon|^(?!node:|\.|@vaultbuddy\/common$)/,
+  ],
+  [
+    "in a container there are no tools: every argument belongs to the command",
+    inContainers,
+    /\/tools\//,
   ],
   [
     "no product code stands on test code",
