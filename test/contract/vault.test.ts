@@ -6,6 +6,7 @@ import { at } from "./vault/client.ts";
 import { converse, readSteps } from "./vault/conversation.ts";
 import { engineContract } from "./vault/engines.ts";
 import { loginContract } from "./vault/logins.ts";
+import { makerContract } from "./vault/makers.ts";
 import { Asker, denied, listed, openSubject } from "./vault/setup.ts";
 import type { Subject } from "./vault/setup.ts";
 import { tokenContract } from "./vault/tokens.ts";
@@ -685,4 +686,5 @@ describe("the text of policies", () => {
 tokenContract(() => ({ vault, subject }));
 wrappingContract(() => ({ vault, subject }));
 engineContract(() => ({ vault, subject }));
+makerContract(() => ({ vault, subject }));
 loginContract(() => ({ vault, subject }));

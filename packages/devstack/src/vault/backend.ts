@@ -5,6 +5,7 @@ import type { Fields, Schema } from "./fields.ts";
 import { FieldFault, Fields as FieldSet } from "./fields.ts";
 import { failed, refuse } from "./fault.ts";
 import type { Json, JsonObject } from "./json.ts";
+import type { Lease, LeaseTerms } from "./leases.ts";
 import type { Mount } from "./mounts.ts";
 import type { Token } from "./token.ts";
 
@@ -67,8 +68,12 @@ export interface Reply {
   readonly data?: JsonObject | null;
   readonly auth?: AuthReply;
   readonly login?: LoginReply;
-  /** The lease's length that the answer names, in milliseconds. */
+  /** The lease's length that the answer names without there being one, in milliseconds. */
   readonly lease?: number;
+  /** What was made is to be leased to the caller. */
+  readonly secret?: LeaseTerms;
+  /** The lease that the answer names. */
+  readonly leased?: Lease;
   warnings?: string[];
   /** Sent with this status instead of the usual 200. */
   readonly status?: number;

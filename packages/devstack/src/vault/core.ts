@@ -9,6 +9,7 @@ import { anyHolds } from "./cidr.ts";
 import { listed, permissionDenied, Refusal, refuse } from "./fault.ts";
 import type { JsonObject } from "./json.ts";
 import { coveredByGlob } from "./lists.ts";
+import { LeaseStore } from "./leases.ts";
 import { finishLogin } from "./login.ts";
 import { MountTable } from "./mounts.ts";
 import type { Mount } from "./mounts.ts";
@@ -29,13 +30,18 @@ export interface Outcome {
 export class Core {
   readonly now: () => number;
   readonly tokens: TokenStore;
+  readonly leases: LeaseStore;
   readonly policies = new PolicyStore();
   readonly mounts = new MountTable();
   readonly roles = new TokenRoles();
 
   constructor(now: () => number) {
     this.now = now;
-    this.tokens = new TokenStore(now);
+    this.leases = new LeaseStore(now, (path) => ({
+      defaultTtl: this.defaultTtl(path),
+      maxTtl: this.maxTtl(path),
+    }));
+    this.tokens = new TokenStore(now, (id) => this.leases.endOf(id));
   }
 
   acl(token: Token): Acl {
@@ -189,7 +195,11 @@ export class Core {
       throw refuse(
         'cubbyhole operations are only supported by "service" type tokens',
       );
-    const reply = dispatch(mount, request, within(mount, request.path));
+    const reply = this.#lease(
+      request,
+      token,
+      dispatch(mount, request, within(mount, request.path)),
+    );
     if (
       reply !== undefined &&
       request.path === "cubbyhole/response" &&
@@ -200,6 +210,25 @@ export class Core {
         "Reading from 'cubbyhole/response' is deprecated. Please use sys/wrapping/unwrap to unwrap responses, as it provides additional security checks and other benefits.",
       ];
     return reply;
+  }
+
+  /** Leases to the caller what an engine has made for him. */
+  #lease(
+    { path }: VaultRequest,
+    token: Token,
+    reply: Reply | undefined,
+  ): Reply | undefined {
+    if (reply?.secret === undefined) return reply;
+    const { lease, warnings } = this.leases.create(
+      path,
+      token.id,
+      reply.secret,
+    );
+    return {
+      ...reply,
+      leased: lease,
+      warnings: [...(reply.warnings ?? []), ...warnings],
+    };
   }
 }
 

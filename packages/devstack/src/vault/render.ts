@@ -89,9 +89,9 @@ export function bodyOf(
   const data = reply.data === undefined ? null : sorted(reply.data);
   const envelope: JsonObject = {
     request_id: request.id,
-    lease_id: "",
-    renewable: false,
-    lease_duration: wholeSeconds(reply.lease ?? 0),
+    lease_id: reply.leased?.id ?? "",
+    renewable: reply.leased?.terms.renewable ?? false,
+    lease_duration: wholeSeconds(reply.leased?.ttl ?? reply.lease ?? 0),
     data,
     wrap_info: null,
     warnings:

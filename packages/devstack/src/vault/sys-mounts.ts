@@ -1,11 +1,13 @@
 // Vault's stand-in, the paths that keep the two tables of mounts, and the one that tells a client what kind of mount
-// answers a path. Only the engines that this stand-in has can be mounted: kv, approle, userpass, aws.
+// answers a path. Only the engines that this stand-in has can be mounted: kv, database, pki, transit, and approle,
+// userpass, aws.
 
 import { approleBackend } from "./approle.ts";
 import { awsBackend } from "./aws.ts";
 import { pattern } from "./backend.ts";
 import type { Backend, Call, Handler, Reply, Route } from "./backend.ts";
 import type { Core } from "./core.ts";
+import { databaseBackend } from "./database.ts";
 import { wholeSeconds, parseSeconds } from "./duration.ts";
 import { failed, Refusal, refuse } from "./fault.ts";
 import { weakBoolean, weakString } from "./fields.ts";
@@ -15,7 +17,9 @@ import { kv1Backend } from "./kv1.ts";
 import { kv2Backend } from "./kv2.ts";
 import { describeMount, describeTuning } from "./mounts.ts";
 import type { Mount, MountConfig, NewMount } from "./mounts.ts";
+import { pkiBackend } from "./pki.ts";
 import { tuneMount, tuneFields } from "./sys-tune.ts";
+import { transitBackend } from "./transit.ts";
 import { systemLease } from "./ttl.ts";
 import { userpassBackend } from "./userpass.ts";
 
@@ -187,6 +191,11 @@ function engineFor(core: Core, mount: Omit<Mount, "backend">): Backend {
     return mount.options?.["version"] === "2"
       ? kv2Backend(core)
       : kv1Backend(core, mount.route);
+  if (mount.table === "secret" && mount.type === "database")
+    return databaseBackend(core);
+  if (mount.table === "secret" && mount.type === "pki") return pkiBackend(core);
+  if (mount.table === "secret" && mount.type === "transit")
+    return transitBackend(core);
   if (mount.table === "auth" && mount.type === "approle")
     return approleBackend(core);
   if (mount.table === "auth" && mount.type === "userpass")
@@ -204,6 +213,7 @@ function unmount(core: Core, table: Table, path: string): void {
   if (route === "auth/token/")
     throw refuse("token credential backend cannot be disabled");
   if (table === "auth") core.tokens.revokePrefix(route);
+  core.leases.endBelow(route);
   core.mounts.remove(route);
 }
 

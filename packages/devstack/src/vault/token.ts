@@ -45,14 +45,20 @@ export interface Token extends NewToken {
 
 export class TokenStore {
   readonly #now: () => number;
+  /** Told of every token that ends. */
+  readonly #ended: (id: string) => void;
   readonly #tokens = new Map<string, Token>();
   readonly #accessors = new Map<string, string>();
   readonly #children = new Map<string, Set<string>>();
   /** No token dies before this time, so that most requests needn't look. */
   #nextExpiry = Number.POSITIVE_INFINITY;
 
-  constructor(now: () => number) {
+  constructor(
+    now: () => number,
+    ended: (id: string) => void = () => undefined,
+  ) {
     this.#now = now;
+    this.#ended = ended;
   }
 
   create(wanted: NewToken): Token {
@@ -145,6 +151,7 @@ export class TokenStore {
     const token = this.#tokens.get(id);
     if (token === undefined) return;
     this.#tokens.delete(id);
+    this.#ended(id);
     this.#accessors.delete(token.accessor);
     this.#children.get(token.parent)?.delete(id);
   }
