@@ -95,19 +95,7 @@ export function readConfig(
     .allowExcessArguments();
   addSettings(command, settings);
   command.parse([...args], { from: "user" });
-  const strays = command.args.map(stray);
-  try {
-    const config = readSettings(settings, command, env);
-    if (strays.length === 0) {
-      return config;
-    }
-  } catch (error) {
-    if (error instanceof SettingsError) {
-      throw new SettingsError([...strays, ...error.faults]);
-    }
-    throw error;
-  }
-  throw new SettingsError(strays);
+  return readSettings(settings, command, env);
 }
 
 /** What is said, and with which status, when the agent could not start or broke: 0 help, 2 settings, 1 all else. */
@@ -123,14 +111,6 @@ export function lastWords(error: unknown): { text: string; code: number } {
   const { type, code, cause } = describeError(error);
   const told = JSON.stringify({ type, code, cause });
   return { text: `vaultbuddy-agent: cannot go on: ${told}\n`, code: 1 };
-}
-
-/** Names an argument that no setting takes, without what may be a value. */
-function stray(argument: string): string {
-  const [, flag] = /^(--?[A-Za-z][\w-]{0,40})(?:=|$)/.exec(argument) ?? [];
-  return flag === undefined
-    ? "an argument belongs to no flag"
-    : `${flag} is not a known flag`;
 }
 
 function dockerAddress(text: string): DockerAddress {

@@ -2,7 +2,7 @@
 // so that a missing key or a broken policy is a fault at the start and not at three in the morning.
 
 import { MOST_CA } from "@vaultbuddy/common";
-import { readSettings, SettingsError } from "@vaultbuddy/common/daemon";
+import { collectSettings, SettingsError } from "@vaultbuddy/common/daemon";
 import type { SettingsOf } from "@vaultbuddy/common/daemon";
 import type { Command } from "commander";
 import { readTlsPair } from "./certificate.ts";
@@ -47,8 +47,9 @@ export function readConfig(
   env: NodeJS.ProcessEnv,
   read: ReadFile,
 ): BrokerConfig {
-  const settings = readSettings(serveSettings, command, env);
-  const faults: string[] = [];
+  const { values, faults } = collectSettings(serveSettings, command, env);
+  // A setting with a fault is absent here; nothing is returned then, and what follows only looks for more faults.
+  const settings = values as SettingsOf<typeof serveSettings>;
   const gather = <Value>(
     place: string,
     work: () => Value,
@@ -73,7 +74,11 @@ export function readConfig(
     delivered(readCa(settings.caCert, read)),
   );
   const login = gather("the Vault login:", () => chooseLogin(settings, read));
-  gather("--ledger (LEDGER)", () => refuseLocalLedger(settings, command, env));
+  if (values.ledger !== undefined) {
+    gather("--ledger (LEDGER)", () =>
+      refuseLocalLedger(settings, command, env),
+    );
+  }
   if (
     keys === undefined ||
     policySource === undefined ||

@@ -8,6 +8,7 @@ import {
   addSettings,
   describeError,
   openLog,
+  SettingsError,
   stopSignal,
 } from "@vaultbuddy/common/daemon";
 import { Command } from "commander";
@@ -44,6 +45,8 @@ const program = new Command("vaultbuddy-broker").description(
 
 const serving = program.command("serve").description("run the broker");
 addSettings(serving, serveSettings);
+// Unknown flags are told with all other faults, by the reader of the settings.
+serving.allowUnknownOption().allowExcessArguments();
 serving.action(async () => {
   // A signal that comes while settings are read has nothing to reload, and must not end the process.
   process.on("SIGHUP", () => undefined);
@@ -129,7 +132,8 @@ try {
   await program.parseAsync();
 } catch (error) {
   process.stderr.write(`vaultbuddy-broker: ${lastWords(error)}\n`);
-  process.exit(1);
+  // 2 for settings, as the agent has it: what a restart will not mend.
+  process.exit(error instanceof SettingsError ? 2 : 1);
 }
 
 /** Errors of ours say what to do; of any other only its kind and the system's code are safe to print. */

@@ -4,7 +4,12 @@ export { openConnections, request } from "./http.ts";
 export type { Ask, Connections } from "./http.ts";
 export { describeError, logLevels, openLog } from "./log.ts";
 export type { Log, LogLevel } from "./log.ts";
-export { addSettings, readSettings, SettingsError } from "./settings.ts";
+export {
+  addSettings,
+  collectSettings,
+  readSettings,
+  SettingsError,
+} from "./settings.ts";
 export type { Setting, SettingsOf, SettingTable } from "./settings.ts";
 export { TransportError } from "./transport.ts";
 export type { Answer } from "./transport.ts";

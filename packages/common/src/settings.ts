@@ -78,16 +78,24 @@ function help(setting: Setting<unknown>): string {
     : `${setting.describe} (default: ${setting.fallback})`;
 }
 
+/** What could be read of a table, and what is wrong with the rest and with the arguments that no setting takes. */
+export interface Collected<Table extends SettingTable> {
+  /** A setting that has a fault, or was not given and has no fallback, is undefined here. */
+  readonly values: Partial<SettingsOf<Table>>;
+  readonly faults: string[];
+}
+
 /**
- * Reads every setting of a table: the flag, else the environment, else the fallback; an empty text counts as not
- * given. Throws {@link SettingsError} with all faults.
+ * Reads every setting of a table: the flag, else the environment, else the fallback; an empty text counts as not given.
+ * Unknown flags are told too where the command allows them (`allowUnknownOption`), so that they come with all the rest.
  */
-export function readSettings<Table extends SettingTable>(
+export function collectSettings<Table extends SettingTable>(
   table: Table,
   command: Command,
   env: NodeJS.ProcessEnv,
-): SettingsOf<Table> {
-  const faults: string[] = [];
+): Collected<Table> {
+  const own = command.registeredArguments.length;
+  const faults = command.args.slice(own).map(stray);
   const values = Object.entries(table).map(([name, setting]) => {
     try {
       return [name, readOne(setting, command, env)];
@@ -102,10 +110,33 @@ export function readSettings<Table extends SettingTable>(
       return [name, undefined];
     }
   });
+  return {
+    values: Object.freeze(Object.fromEntries(values)) as Partial<
+      SettingsOf<Table>
+    >,
+    faults,
+  };
+}
+
+/** As {@link collectSettings}, where nothing else can be wrong. Throws {@link SettingsError} with all faults. */
+export function readSettings<Table extends SettingTable>(
+  table: Table,
+  command: Command,
+  env: NodeJS.ProcessEnv,
+): SettingsOf<Table> {
+  const { values, faults } = collectSettings(table, command, env);
   if (faults.length > 0) {
     throw new SettingsError(faults);
   }
-  return Object.freeze(Object.fromEntries(values)) as SettingsOf<Table>;
+  return values as SettingsOf<Table>;
+}
+
+/** Names an argument that no setting takes, without what may be a value. */
+function stray(argument: string): string {
+  const [, flag] = /^(--?[A-Za-z][\w-]{0,40})(?:=|$)/.exec(argument) ?? [];
+  return flag === undefined
+    ? "an argument belongs to no flag"
+    : `${flag} is not a known flag`;
 }
 
 function readOne(
