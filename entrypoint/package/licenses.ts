@@ -3,6 +3,7 @@
 
 import { access, copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { places } from "./elf.ts";
 
 /** Licence texts: the name in the bundle, and where a Debian machine keeps it. */
@@ -10,6 +11,7 @@ const texts: Readonly<Record<string, string>> = {
   glibc: "/usr/share/doc/libc6/copyright",
   "gcc-libraries": "/usr/share/doc/libgcc-s1/copyright",
   musl: "/usr/share/doc/musl/copyright",
+  mustache: fileURLToPath(import.meta.resolve("mustache/LICENSE")),
 };
 
 /** Writes `LICENSES` and the folder `licenses` into `folder`. `nodeLicense` is a file, if there is one. */
@@ -31,7 +33,8 @@ function note({ node, glibc }: { node: string; glibc: string }): string {
   return `What is in this folder, and under which terms. The texts are in licenses/.
 
 entrypoint, install, lib/become, lib/start.cjs, lib/entrypoint.js, lib/entrypoint.cache
-  VaultBuddy, MPL-2.0. The three programs are linked statically with musl (MIT).
+  VaultBuddy, MPL-2.0. The three programs are linked statically with musl (MIT). lib/entrypoint.js
+  contains mustache.js (MIT).
 lib/node
   Node.js ${node} (MIT, with the licences of what it contains). Symbols were removed, and the path of its loader was
   replaced by ${places.loader}.

@@ -5,7 +5,7 @@ import { Fields, parseJson, Secret, ShapeError } from "@vaultbuddy/common";
 import type { Found } from "./found.ts";
 import type { Answer } from "./http.ts";
 import type { Content } from "./read.ts";
-import { parseValues } from "./values.ts";
+import { parseSecret } from "./values.ts";
 
 /** Vault takes no request larger than 32 MiB; no environment holds more than two. */
 export const MOST = 4 * 1024 * 1024;
@@ -74,10 +74,9 @@ export function contentOf(answer: Asked, versioned: boolean): Found<Content> {
     const auth = body.take("auth") ?? null;
     return {
       leased: leased || auth !== null,
-      values:
-        body.take("data") === null && auth !== null
-          ? new Map()
-          : parseValues(bytes, versioned),
+      ...(body.take("data") === null && auth !== null
+        ? { values: new Map() }
+        : parseSecret(bytes, versioned)),
     };
   });
 }

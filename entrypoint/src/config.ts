@@ -5,6 +5,8 @@ import type { ListenAddress, SecretBytes } from "@vaultbuddy/common";
 import { readDevMode } from "./dev/config.ts";
 import type { DevSettings } from "./dev/config.ts";
 import { Failure, systemCode } from "./exit.ts";
+import { readFilesPlan } from "./files/settings.ts";
+import type { FilesPlan } from "./files/settings.ts";
 import type { LogLevel } from "./log.ts";
 import type { OwnPlan } from "./plan.ts";
 import { readReferences } from "./references.ts";
@@ -47,6 +49,8 @@ export interface Config {
   readonly metadata?: string;
   /** What the container itself asks for. */
   readonly own: OwnPlan;
+  /** The files it asks for. */
+  readonly files?: FilesPlan;
   /** Names of our own and Vault's variables that the command gets nevertheless. */
   readonly passthrough: ReadonlySet<string>;
   /** Absent where the delivery is to name it: with WIS_VAULT=signed, and with a public key when none is given. */
@@ -100,6 +104,7 @@ function readVaultMode(
 ): Settings | undefined {
   const passthrough = new Set(values.passthrough);
   const own = readOwnPlan(env, values, passthrough, faults);
+  const files = readFilesPlan(values, faults);
   const { listen, timeout } = values;
   const proof = readProof(values, faults, readFile);
   const ca = readCa(values, faults, readFile);
@@ -151,6 +156,7 @@ function readVaultMode(
     },
     ...given("metadata", values.metadata),
     own,
+    ...given("files", files),
     passthrough,
     ...given("vault", vault),
     ...given("fallbackCa", vault === undefined ? ca : undefined),

@@ -9,14 +9,17 @@ import { appEnvironment } from "./environ.ts";
 import { becomeCommand } from "./exec.ts";
 import type { Host } from "./exec.ts";
 import { Failure } from "./exit.ts";
+import { noFiles, openFiles } from "./files/files.ts";
+import type { Files } from "./files/files.ts";
 import type { Command } from "./find.ts";
 import { Door } from "./listen.ts";
 import type { Log } from "./log.ts";
 import { askSelf } from "./metadata.ts";
 import { Patience } from "./patience.ts";
 import { assemble, givesToken, needsOf } from "./plan.ts";
-import type { Variables } from "./plan.ts";
+import type { OwnPlan } from "./plan.ts";
 import { readAll, renew } from "./read.ts";
+import type { Answers } from "./read.ts";
 import { Reception } from "./receive.ts";
 import type { Accepted } from "./receive.ts";
 import { serve } from "./serve.ts";
@@ -29,6 +32,8 @@ export interface EntrypointDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly host: Host;
+  /** Reads a small file whole, as text. */
+  readonly readFile: (path: string) => string;
   /** A socket bound to the address to listen on, if somebody made one. */
   readonly listener?: number;
   /** Takes what is to be done first when a signal ends the process. */
@@ -40,12 +45,13 @@ export async function runEntrypoint(
   config: Config,
   command: Command,
   given: ReadonlyMap<string, string>,
-  { clock, log, host, listener, beforeSignalEnds }: EntrypointDeps,
+  { clock, log, host, listener, readFile, beforeSignalEnds }: EntrypointDeps,
 ): Promise<never> {
   const door = new Door(config.allowFrom, log);
   const vaults = new Vaults(config.vault, log);
   let reception: Reception | undefined;
   let retired: Promise<boolean> | undefined;
+  let removeFiles: (() => void) | undefined;
   try {
     const port = await door.listen(config.listen, listener);
     log.info("waiting for the delivery", { port });
@@ -58,6 +64,8 @@ export async function runEntrypoint(
       log,
       patience.signal,
     );
+    const { own } = config;
+    const files = await openFiles(config.files ?? noFiles, own, readFile);
     const seconds = (): number => clock.now() / 1000;
     const { key, channel, certificate } = openDoorway(config);
     const { vault, fallbackCa } = config;
@@ -76,13 +84,14 @@ export async function runEntrypoint(
         }),
       unwrap: async (verified) => {
         const used = vaults.open(verified.vault);
-        const needs = needsOf(config.own, verified.delivery.secrets);
+        const needs = needsOf(own, verified.delivery.secrets, files.needs);
         used.warm(needs.sources.length + needs.ciphertexts.length);
         return unwrap(verified, used, seconds, log, patience.signal);
       },
     });
     serve(door, channel, reception.handle, clock, log);
     beforeSignalEnds(async () => {
+      removeFiles?.();
       const opened = reception?.opened;
       if (opened !== undefined && (await retired) !== true) {
         // Over a connection of its own: the others may all be waiting for an answer.
@@ -93,14 +102,16 @@ export async function runEntrypoint(
     vaults.warm();
     const over = failWhenOver(patience, reception, self);
     const accepted = await Promise.race([reception.taken, over]);
-    const { secrets, spent } = await Promise.race([
-      fetchSecrets(accepted, config, vaults, { clock, log, patience }),
+    const { answers, spent } = await Promise.race([
+      fetchSecrets(accepted, own, files, vaults, { clock, log, patience }),
       over,
     ]);
+    const { token, verified } = accepted;
+    const plan = verified.delivery.secrets;
+    const secrets = assemble(own, plan, answers, token.token);
+    removeFiles = files.write(answers, token.token);
     if (spent) {
-      retired = vaults
-        .open(accepted.verified.vault)
-        .retire(accepted.token.token);
+      retired = vaults.open(verified.vault).retire(token.token);
     }
     const env = appEnvironment(given, secrets, config.passthrough);
     log.info("starting the command", {
@@ -111,6 +122,7 @@ export async function runEntrypoint(
     return await becomeCommand(command, env, host);
   } catch (error) {
     door.close();
+    removeFiles?.();
     const opened = reception?.opened;
     if (opened !== undefined && (await retired) !== true) {
       await vaults.open(opened.verified.vault).revoke(opened.token.token);
@@ -119,25 +131,25 @@ export async function runEntrypoint(
   }
 }
 
-/** The secrets, and whether the token has done its work with them: nothing hangs on it, and nobody else gets it. */
+/** What was read, and whether the token has done its work with it: nothing hangs on it, and nobody else gets it. */
 async function fetchSecrets(
   { verified: { delivery, vault }, token }: Accepted,
-  config: Config,
+  own: OwnPlan,
+  files: Files,
   vaults: Vaults,
   { clock, log, patience }: { clock: Clock; log: Log; patience: Patience },
-): Promise<{ secrets: Variables; spent: boolean }> {
+): Promise<{ answers: Answers; spent: boolean }> {
   const deps = { vault: vaults.open(vault), clock, signal: patience.signal };
-  const { own } = config;
-  const plan = delivery.secrets;
   const [renewed, answers] = await Promise.all([
     renew(token, delivery.wrap.tokenTtl, deps),
-    readAll(token, needsOf(own, plan), deps),
+    readAll(token, needsOf(own, delivery.secrets, files.needs), deps),
   ]);
+  const given = givesToken(own) || files.givesToken;
   const leased = [...answers.contents.values()].some((one) => one.leased);
   if (!renewed) {
     // What has a lease dies with the token, minutes from now and under the running application. What has none, such as
     // anything in KV, is already all that the token was for.
-    if (leased || givesToken(own)) {
+    if (leased || given) {
       throw new Failure(
         "renew_failed",
         leased
@@ -149,10 +161,7 @@ async function fetchSecrets(
       "Vault did not renew the token; what was read has no lease and does not need it",
     );
   }
-  return {
-    secrets: assemble(own, plan, answers, token.token),
-    spent: !leased && !givesToken(own),
-  };
+  return { answers, spent: !leased && !given };
 }
 
 /** Rejects when the time is over, or when it turns out that this container can never know who it is. */

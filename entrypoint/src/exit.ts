@@ -109,6 +109,11 @@ export const exits = {
     advice:
       "let the Vault policy of this family renew its own token (auth/token/renew-self); the token was revoked",
   },
+  file_unwritable: {
+    code: 238,
+    advice:
+      "mount a tmpfs at the directory that the settings name, writable for this container's user",
+  },
   internal: {
     code: 239,
     advice: "this is a fault of the entrypoint itself: please report it",

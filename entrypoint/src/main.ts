@@ -197,6 +197,7 @@ async function main(): Promise<never> {
     clock: systemClock,
     log,
     host,
+    readFile: readSmallFile,
     beforeSignalEnds: (what: () => Promise<void>) => {
       last = what;
     },

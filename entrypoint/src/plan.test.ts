@@ -98,13 +98,18 @@ test("everything is asked for, wherever it is named, but what a reference overri
     },
     { decryptPath: "transit/decrypt/web" },
   );
-  expect(needsOf(own, { paths: ["secret/b"], env })).toEqual({
+  const more = {
+    sources: [{ kind: "read", path: "secret/file" }],
+    ciphertexts: ["vault:v1:Z29vZA=="],
+  } as const;
+  expect(needsOf(own, { paths: ["secret/b"], env }, more)).toEqual({
     sources: [
       { kind: "read", path: "secret/a", version: 2 },
       { kind: "read", path: "secret/b" },
       { kind: "read", path: "secret/c" },
       { kind: "read", path: "secret/d", api: true },
       { kind: "write", path: "pki/issue/a", parameters: '{"ttl":1}' },
+      { kind: "read", path: "secret/file" },
     ],
     ciphertexts: ["vault:v1:Z29vZA=="],
     decryptPath: "transit/decrypt/web",

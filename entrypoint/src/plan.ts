@@ -27,8 +27,8 @@ export interface OwnPlan {
   readonly decryptPath?: string;
 }
 
-/** Everything to ask Vault for. What a reference overrides is not asked for. */
-export function needsOf(own: OwnPlan, plan: SecretPlan): Needs {
+/** Everything to ask Vault for, `more` with it. What a reference overrides is not asked for. */
+export function needsOf(own: OwnPlan, plan: SecretPlan, more: Needs): Needs {
   const references = [...own.references.values()]
     .flat()
     .filter((part) => typeof part !== "string");
@@ -41,13 +41,15 @@ export function needsOf(own: OwnPlan, plan: SecretPlan): Needs {
         own.references.has(name) ? [] : [wholeAt(split(reference).path)],
       ),
       ...references.flatMap((one) => (one.kind === "key" ? [one.source] : [])),
+      ...more.sources,
     ],
     ciphertexts: [
-      ...new Set(
-        references.flatMap((one) =>
+      ...new Set([
+        ...references.flatMap((one) =>
           one.kind === "ciphertext" ? [one.ciphertext] : [],
         ),
-      ),
+        ...more.ciphertexts,
+      ]),
     ],
     ...(decryptPath === undefined ? {} : { decryptPath }),
   };
@@ -83,7 +85,8 @@ export function assemble(
   return variables;
 }
 
-class Assembly {
+/** Makes values of what was read, and gathers what cannot be made. */
+export class Assembly {
   readonly faults = new Set<string>();
   readonly #own: OwnPlan;
   readonly #answers: Answers;
@@ -136,7 +139,7 @@ class Assembly {
     const variables = new Map<string, Secret>();
     for (const [name, parts] of references) {
       const texts = parts.map((part) =>
-        typeof part === "string" ? part : this.#resolve(part, name)?.expose(),
+        typeof part === "string" ? part : this.resolve(part, name)?.expose(),
       );
       if (texts.every((text) => text !== undefined)) {
         variables.set(name, new Secret(texts.join("")));
@@ -150,7 +153,8 @@ class Assembly {
     return `${prefix}${uppercase ? key.replace(/[a-z]+/g, (one) => one.toUpperCase()) : key}`;
   }
 
-  #resolve(reference: Reference, name: string): Secret | undefined {
+  /** What a reference stands for; `name` is what is to hold it, for the fault. */
+  resolve(reference: Reference, name: string): Secret | undefined {
     switch (reference.kind) {
       case "token":
         return this.#token;

@@ -19,6 +19,8 @@ export interface Content {
   /** It has a lease, and so dies with the token. */
   readonly leased: boolean;
   readonly values: Values;
+  /** All of it as JSON; absent where there was nothing to tell. */
+  readonly json?: Secret;
 }
 
 /** How one path is read. */

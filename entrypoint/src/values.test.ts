@@ -1,16 +1,15 @@
 import { ShapeError } from "@vaultbuddy/common";
 import { expect, test } from "vitest";
-import { parseValues } from "./values.ts";
+import { parseSecret } from "./values.ts";
 
 const read = (
   json: string,
   versioned = false,
 ): Record<string, string | undefined> =>
   Object.fromEntries(
-    [...parseValues(Buffer.from(json), versioned)].map(([key, value]) => [
-      key,
-      value?.expose(),
-    ]),
+    [...parseSecret(Buffer.from(json), versioned).values].map(
+      ([key, value]) => [key, value?.expose()],
+    ),
   );
 
 test("text stands as it is, everything else as JSON to the last digit, and null is no value", () => {
@@ -37,11 +36,12 @@ test("the second version of KV has its values one level down", () => {
 });
 
 test("a key that JavaScript knows otherwise is a key like any other", () => {
-  const values = parseValues(
+  const { values, json } = parseSecret(
     Buffer.from('{"data":{"__proto__":"x","constructor":"y"}}'),
     false,
   );
   expect([...values.keys()]).toEqual(["__proto__", "constructor"]);
+  expect(json.expose()).toBe('{"__proto__":"x","constructor":"y"}');
 });
 
 test.each([

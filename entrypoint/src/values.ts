@@ -6,6 +6,13 @@ import { Secret, ShapeError } from "@vaultbuddy/common";
 /** The keys of one secret. `undefined` where the value is null. */
 export type Values = ReadonlyMap<string, Secret | undefined>;
 
+/** One secret, both ways. */
+interface Whole {
+  readonly values: Values;
+  /** All of it as compact JSON. */
+  readonly json: Secret;
+}
+
 /** What ECMAScript's "JSON.parse source text access" adds, which the library's types do not know yet. */
 interface Source {
   readonly source?: string;
@@ -15,15 +22,18 @@ interface Source {
  * The keys and values in an answer to a read: `data.data` of a versioned KV engine, `data` of any other. Numbers keep
  * their digits: an id of 20 digits would lose its last ones as a JavaScript number. Throws {@link ShapeError}.
  */
-export function parseValues(answer: Uint8Array, versioned: boolean): Values {
+export function parseSecret(answer: Uint8Array, versioned: boolean): Whole {
   const data = member(parseExact(decode(answer)), "data");
   const values = versioned ? member(data, "data") : data;
   if (typeof values !== "object" || values === null || Array.isArray(values)) {
     throw new ShapeError("data", "must be an object");
   }
-  return new Map(
-    Object.entries(values).map(([key, value]) => [key, write(value)]),
-  );
+  return {
+    values: new Map(
+      Object.entries(values).map(([key, value]) => [key, write(value)]),
+    ),
+    json: new Secret(JSON.stringify(values)),
+  };
 }
 
 function write(value: unknown): Secret | undefined {

@@ -19,6 +19,16 @@ const below =
   (source: Source): boolean =>
     source.path.startsWith(folder);
 
+const templates = "entrypoint/src/files/template.ts";
+
+test("but the engine of templates, which is loaded by the first of them", () => {
+  const [source] = sources.filter(({ path }) => path === templates);
+  expect(source?.text.match(/^import (?!type ).*"mustache"/m)).toBeNull();
+  expect(new Set(imports(source ?? { path: "", text: "" }))).toEqual(
+    new Set(["@vaultbuddy/common", "mustache", "../reference.ts"]),
+  );
+});
+
 /** The part of the entrypoint that is bundled. */
 const inContainers = (source: Source): boolean =>
   below("entrypoint/src/")(source) && !below("entrypoint/src/tools/")(source);
@@ -46,7 +56,7 @@ test.each<[string, (source: Source) => boolean, RegExp]>([
   ],
   [
     "the entrypoint carries no library: it must listen milliseconds after its start",
-    (s) => inContainers(s) && !isTest(s),
+    (s) => inContainers(s) && !isTest(s) && s.path !== templates,
     /@vaultbuddy\/common\/daemon|^(?!node:|\.|@vaultbuddy\/common$)/,
   ],
   [

@@ -1,0 +1,148 @@
+// An app that reads files has its secrets in them: on a tmpfs, behind a read-only root, for its own user only; and where
+// there is no such place the container ends before anything is minted.
+
+import { execFileSync } from "node:child_process";
+import {
+  appLine,
+  runSample,
+  sampleSecrets,
+  Stack,
+  stopTask,
+} from "@vaultbuddy/devstack";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { must, run, words } from "./bundle/docker.ts";
+import { Kit, madeKinds, noBundle } from "./bundle/kit.ts";
+import { noDocker } from "./docker.ts";
+import { lives, mintedAccessors } from "./facts.ts";
+
+const { DB_PASSWORD, DB_USER } = sampleSecrets.sample;
+
+describe.skipIf(noDocker)("in a task", () => {
+  let stack: Stack;
+  beforeAll(async () => {
+    stack = await Stack.start();
+    const { url } = await stack.startBroker();
+    await stack.startAgent([url]);
+  });
+  afterAll(() => stack?.close());
+
+  test("files hold whole secrets and templates, and are gone with the container", async () => {
+    const task = await runSample(stack, {
+      mode: "bridge",
+      environment: {
+        WIS_FILES_DIR: "/dev/shm",
+        WIS_FILES: JSON.stringify([
+          { path: "/dev/shm/all.json", secret: "secret/sample" },
+          {
+            path: "/dev/shm/app/app.conf",
+            template: "password={{vault:secret/sample#DB_PASSWORD}}\n",
+            mode: "0440",
+            owner: "1000:50",
+          },
+        ]),
+      },
+      container: { readonlyRootFilesystem: true },
+    });
+    const app = await appLine(stack, task);
+    expect(Object.keys(app.variables).join()).not.toContain("WIS_");
+    const id = stack.aws.containerId(task.taskArn, task.containerName) ?? "";
+    const looking = `
+      const { readFileSync, statSync, readdirSync } = require("node:fs");
+      const look = (path) => [
+        readFileSync(path, "utf8"),
+        (statSync(path).mode & 0o7777).toString(8),
+        statSync(path).uid,
+      ];
+      console.log(
+        JSON.stringify([
+          look("/dev/shm/all.json"),
+          look("/dev/shm/app/app.conf"),
+          readdirSync("/dev/shm").toSorted(),
+          readdirSync("/dev/shm/app"),
+        ]),
+      );`;
+    const found: unknown = JSON.parse(
+      await must("docker", ["exec", id, "node", "-e", looking]),
+    );
+    expect(found).toEqual([
+      [`{"DB_PASSWORD":"${DB_PASSWORD}","DB_USER":"${DB_USER}"}`, "400", 0],
+      [`password=${DB_PASSWORD}\n`, "440", 1000],
+      ["all.json", "app"],
+      ["app.conf"],
+    ]);
+    // What Docker knows of the container is where the secrets are, and no secret.
+    const seen = execFileSync("docker", ["inspect", id], { encoding: "utf8" });
+    expect(seen).toContain("secret/sample");
+    expect(seen).not.toContain(DB_PASSWORD);
+    expect(await lives(stack, mintedAccessors(stack).at(-1) ?? "")).toBe(false);
+    await stopTask(stack, task.taskArn);
+  });
+});
+
+describe.skipIf(noBundle)("in front of any image", () => {
+  let kit: Kit;
+  beforeAll(async () => {
+    kit = await Kit.make();
+  }, 180_000);
+  afterAll(() => kit?.close());
+
+  const settings = Object.entries({
+    VAULT_ADDR: "http://127.0.0.1:8200",
+    WIS_HMAC_KEY: "PPdRfsVlbj5U9fa46RKkketChkYaZ1HsDQnA8dA1ZeQ",
+    WIS_TASK_ARN:
+      "arn:aws:ecs:us-east-1:123456789012:task/default/0123456789abcdef0123456789abcdef",
+    WIS_CONTAINER_NAME: "web",
+    WIS_TIMEOUT: "100ms",
+    WIS_FILES_DIR: "/secrets",
+    WIS_FILES: JSON.stringify([
+      { path: "/secrets/deep/a", template: "{{vault:secret/db#password}}" },
+    ]),
+  }).flatMap(([name, value]) => ["-e", `${name}=${value}`]);
+  const start = (image: string, options: string) =>
+    run("docker", [
+      ...words(`run --rm --network none ${options}`),
+      ...kit.mount,
+      ...settings,
+      image,
+      "/vaultbuddy/entrypoint",
+      "/probe",
+    ]);
+  const confined =
+    "--read-only --user 4711:4712 --cap-drop ALL --security-opt no-new-privileges";
+
+  test.each(madeKinds)(
+    "%s: with a tmpfs it waits for its delivery, without one it ends at once",
+    async (kind) => {
+      const image = kit.image(kind);
+      const [good, closed, missing] = await Promise.all([
+        start(image, `${confined} --tmpfs /secrets:uid=4711,mode=0700`),
+        start(image, `${confined} --tmpfs /secrets:mode=0700`),
+        start(image, confined),
+      ]);
+      expect([good.code, good.stderr]).toEqual([
+        224,
+        expect.stringContaining("no good delivery came in time"),
+      ]);
+      expect(closed.code, closed.stderr).toBe(238);
+      expect(closed.stderr).toContain("EACCES");
+      expect(missing.code, missing.stderr).toBe(238);
+      expect(missing.stderr).toContain("ENOENT");
+    },
+    60_000,
+  );
+
+  test("a volume is a disk, and is taken only where that is said", async () => {
+    const volume = await must("docker", ["volume", "create"]);
+    try {
+      const image = kit.image("busybox");
+      const mount = `-v ${volume}:/secrets`;
+      const refused = await start(image, mount);
+      expect(refused.code, refused.stderr).toBe(238);
+      expect(refused.stderr).toContain("WIS_FILES_DISK=allow");
+      const taken = await start(image, `${mount} -e WIS_FILES_DISK=allow`);
+      expect(taken.code, taken.stderr).toBe(224);
+    } finally {
+      await run("docker", ["volume", "rm", "-f", volume]);
+    }
+  }, 60_000);
+});
