@@ -267,7 +267,7 @@ describe("derive", () => {
   });
 });
 
-test("as a process: keys on standard output, words on standard error, faults with exit code 1 and no key", () => {
+test("as a process: keys on standard output, words on standard error, faults with exit code 2 and no key", () => {
   const main = fileURLToPath(new URL("main.ts", import.meta.url));
   const run = (...args: string[]) =>
     spawnSync(process.execPath, [main, "keys", ...args], { encoding: "utf8" });
@@ -281,7 +281,7 @@ test("as a process: keys on standard output, words on standard error, faults wit
       " ",
     ),
   );
-  expect(refused.status).toBe(1);
+  expect(refused.status).toBe(2);
   expect(refused.stdout).toBe("");
   expect(refused.stderr).toContain("short.key: a key must be at least 32");
   expect(refused.stderr).not.toContain("c2hvcnQ");

@@ -33,8 +33,6 @@ describe("a good document", () => {
         listener: "proven",
         secrets: ["secret/web"],
         env: { DB_PASSWORD: "secret/db#password" },
-        multi_fetch: true,
-        multi_fetch_limit: 3,
         restart: { max: 5, min_interval: "90s" },
         require: {
           overrides: "allow",
@@ -62,7 +60,6 @@ describe("a good document", () => {
         paths: ["secret/web"],
         env: new Map([["DB_PASSWORD", "secret/db#password"]]),
       },
-      multiFetchLimit: 3,
       restart: { max: 5, minInterval: 90_000 },
       require: { overrides: "allow", exec: "allow", group: ["service:web"] },
     });
@@ -81,7 +78,6 @@ describe("a good document", () => {
       listener: "proven",
       secrets: { paths: [], env: new Map() },
       require: { overrides: "deny", exec: "deny" },
-      multiFetchLimit: undefined,
       restart: undefined,
     });
   });
@@ -217,7 +213,7 @@ describe("a document with faults", () => {
       expect.stringMatching(/^web\.require\.images\[0\]: must be a glob such/),
       expect.stringMatching(/^web\.require\.images\[1\]: must be a glob such/),
       expect.stringMatching(/^web\.require\.images\[2\]: must be a glob such/),
-      "web.multi_fetch: true needs multi_fetch_limit, the most tokens one task may pull",
+      "web.multi_fetch: is not available: a container gets one token, and another only by restart",
       "web.restart.max: must be a whole number from 1 to 10000",
       "web.restart.min_interval: must be a duration such as 90s, 2m or 1h",
       expect.stringMatching(
@@ -231,7 +227,7 @@ describe("a document with faults", () => {
       expect.stringMatching(/^\(unprintable key\): must be text/),
       "few-uses.num_uses: must be 0 or at least 3: one for each path, one to renew, one to spare",
       "fixed.renewable: must be true or absent: the entrypoint renews the token to its ttl",
-      "limit.multi_fetch_limit: has a meaning with multi_fetch only",
+      "limit.multi_fetch_limit: is not available: a container gets one token, and another only by restart",
       "open.listener: unproven has a meaning with proof ed25519 only: hmac always proves the listener",
     ]);
   });

@@ -38,8 +38,6 @@ export interface PolicyRule extends Rule {
   readonly source: string;
   readonly require: Require;
   readonly listener: "proven" | "unproven";
-  /** The most tokens one task may pull; undefined means none. */
-  readonly multiFetchLimit: number | undefined;
 }
 
 /** A policy document that has no fault. */

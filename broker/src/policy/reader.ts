@@ -51,6 +51,14 @@ export class Reader {
     return this.#values.has(name);
   }
 
+  /** Refuses a field that is known and not taken, with the reason. */
+  refuse(name: string, why: string): void {
+    this.#known.add(name);
+    if (this.has(name)) {
+      this.fault(name, why);
+    }
+  }
+
   object(name: string): Reader | undefined {
     return this.#read(name, (value, at) =>
       Reader.open(value, at, this.#faults),

@@ -52,13 +52,16 @@ export function readRule(
   if (reader === undefined) {
     return undefined;
   }
-  const rule: Omit<PolicyRule, "source"> = {
+  const given = {
     pattern,
     ...readToken(reader),
     ...readChannel(reader),
     secrets: readSecrets(reader),
     require: readRequire(reader.object("require")),
-    multiFetchLimit: readMultiFetch(reader),
+  };
+  refuseMultiFetch(reader);
+  const rule: Omit<PolicyRule, "source"> = {
+    ...given,
     restart: readRestart(reader),
   };
   const few = tooFewUses(rule.numUses, rule.secrets);
@@ -136,22 +139,14 @@ function readSecrets(reader: Reader): SecretPlan {
   return { paths: paths ?? [], env: env ?? new Map() };
 }
 
-function readMultiFetch(reader: Reader): number | undefined {
-  const wanted = reader.boolean("multi_fetch");
-  const limit = reader.integer("multi_fetch_limit", 1, 1_000_000);
-  if (wanted === true && !reader.has("multi_fetch_limit")) {
-    return reader.fault(
-      "multi_fetch",
-      "true needs multi_fetch_limit, the most tokens one task may pull",
+/** vault-gatekeeper's: several tokens for a task that pulls them. Nobody pulls here, and a limit that limits nothing would be believed. */
+function refuseMultiFetch(reader: Reader): void {
+  for (const name of ["multi_fetch", "multi_fetch_limit"]) {
+    reader.refuse(
+      name,
+      "is not available: a container gets one token, and another only by restart",
     );
   }
-  if (limit !== undefined && !reader.has("multi_fetch")) {
-    return reader.fault(
-      "multi_fetch_limit",
-      "has a meaning with multi_fetch only",
-    );
-  }
-  return wanted === true ? limit : undefined;
 }
 
 function readRestart(reader: Reader): PolicyRule["restart"] {
