@@ -273,10 +273,10 @@ describe("what vault-gatekeeper also had", () => {
 test("two ways at once, or none, are a fault", async () => {
   const before = mintedAccessors(stack).length;
   const both = stack.spawnBroker([], { VAULT_TOKEN: "x" });
-  expect(await both.exit()).toBe(1);
+  expect(await both.exit()).toBe(2);
   expect(both.output).toContain("given are VAULT_TOKEN and APPROLE_ROLE_ID");
   const neither = stack.spawnBroker([], none);
-  expect(await neither.exit()).toBe(1);
+  expect(await neither.exit()).toBe(2);
   expect(neither.output).toContain("none is given");
   expect(mintedAccessors(stack)).toHaveLength(before);
 });

@@ -235,10 +235,10 @@ test("a file is read again on SIGHUP", async () => {
 
 test("two sources, and none, are a fault", async () => {
   const both = stack.spawnBroker(["--policies", "secret/vaultbuddy"]);
-  expect(await both.exit()).toBe(1);
+  expect(await both.exit()).toBe(2);
   expect(both.output).toContain("exactly one of --policies");
   const none = stack.spawnBroker(noFile);
-  expect(await none.exit()).toBe(1);
+  expect(await none.exit()).toBe(2);
   expect(none.output).toContain("exactly one of --policies");
 });
 

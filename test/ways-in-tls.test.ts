@@ -158,6 +158,6 @@ test.each<[string, () => string[]]>([
   ],
 ])("%s is a fault at the start", async (_, args) => {
   const daemon = stack.spawnBroker(args());
-  expect(await daemon.exit()).toBe(1);
+  expect(await daemon.exit()).toBe(2);
   expect(daemon.output).toContain("--tls-cert and --tls-key:");
 });
