@@ -5,7 +5,8 @@
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { ListenAddress } from "@vaultbuddy/common";
-import type { Gauge, Meters } from "./meters.ts";
+import type { Gauge } from "@vaultbuddy/common/daemon";
+import type { Meters } from "./meters.ts";
 import type { WatchHealth } from "./watch.ts";
 
 /** How long the stream may be away, and how old a list may grow. Two lists may fail before it counts. */

@@ -5,6 +5,7 @@ import type { Notice } from "@vaultbuddy/common";
 import { expect, test } from "vitest";
 import { Broker } from "./broker.ts";
 import type { BrokerDeps } from "./broker.ts";
+import { Meters } from "./meters.ts";
 
 const body = {
   // Of the old format: the ARN does not name its cluster.
@@ -23,6 +24,7 @@ function brokerOf() {
   const deps = {
     clock: systemClock,
     log: new Proxy({}, { get: () => quiet }),
+    meters: new Meters(),
     vouch: (one: Notice, { source }: { source: string }) =>
       new Promise((_, reject) => {
         asked.push({

@@ -12,6 +12,7 @@ import { deliver, writeSigned } from "./deliver.ts";
 import type { DeliverDeps, Outcome } from "./deliver.ts";
 import { failure, refusalOf } from "./failure.ts";
 import type { TaskKeys } from "./keyring.ts";
+import type { Meters } from "./meters.ts";
 import { madeNothing, mint } from "./mint.ts";
 import type { MintDeps, Wrapped } from "./mint.ts";
 import type { Rule } from "./policy.ts";
@@ -25,6 +26,7 @@ export interface BrokerDeps {
   /** The one that claims judge by: a set clock must not make an opened wrapping token look like one that ran out. */
   readonly steady: Pick<Clock, "now">;
   readonly log: Log;
+  readonly meters: Meters;
   readonly claims: Claims;
   /** The restart rule of a container whose family is already known; undefined when no rule matches any more. */
   readonly restartRule: (family: string, container: string) => Rule["restart"];
@@ -110,10 +112,10 @@ export class Broker {
     ]);
     try {
       const delivered = await this.#steps(notice, source, trail, signal);
-      trail.tell(log, undefined);
+      this.#deps.meters.count("handoffs", trail.tell(log, undefined));
       return delivered;
     } catch (error) {
-      trail.tell(log, error);
+      this.#deps.meters.count("handoffs", trail.tell(log, error));
       throw error;
     }
   }

@@ -92,6 +92,11 @@ export class Claims {
     return this.#upkeep.stop();
   }
 
+  /** Whether the ledger takes this broker's heartbeat: without it nothing is sent. */
+  get alive(): boolean {
+    return this.#lease.isFresh();
+  }
+
   /** The cheap look before ECS is asked. */
   async standing(identity: Identity): Promise<Standing> {
     return standingOf((await this.#book.read(keyOf(identity)))?.record);

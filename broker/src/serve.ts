@@ -20,6 +20,7 @@ import type { Needs } from "./login.ts";
 import { needsAlways, needsOfRules } from "./needs.ts";
 import { openPolicies } from "./policies/open.ts";
 import type { Policy } from "./policy.ts";
+import { gaugesOf, Meters } from "./meters.ts";
 import { NoticeLimit } from "./ratelimit.ts";
 import { Retirement } from "./retire.ts";
 import { buildServer } from "./server.ts";
@@ -87,6 +88,7 @@ export async function serve(
   const ledger = openSqliteLedger(config.ledger.path, clock);
   const ecs = openEcs({ clock });
   const newId = (): string => randomBytes(18).toString("base64url");
+  const meters = new Meters();
   const unset = steady(clock);
   const claims = new Claims({ ledger, revoker, clock: unset, log, newId });
   const retirement = new Retirement({
@@ -106,6 +108,7 @@ export async function serve(
     clock,
     steady: unset,
     log,
+    meters,
     claims,
     restartRule: (family, container) =>
       policies.current.match(family, container)?.restart,
@@ -136,6 +139,8 @@ export async function serve(
   const limit = new NoticeLimit(config.noticeRate, clock);
   const server = buildServer({
     log,
+    meters,
+    gauges: gaugesOf(session, broker),
     handOff: (notice, source) => broker.handOff(notice, source),
     stopped: (notice) => {
       refuseForeignCluster(notice, config);
@@ -145,6 +150,7 @@ export async function serve(
     notReady: () => [
       ...(session.sealed ? ["sealed"] : []),
       ...(policies.loaded ? [] : ["no_policy"]),
+      ...(claims.alive ? [] : ["ledger"]),
     ],
     warnings: () => (policies.stale && policies.loaded ? ["policy_stale"] : []),
     tls: config.tls?.pair,

@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { noticeCodes, Refusal } from "@vaultbuddy/common";
 import type { NoticeCode } from "@vaultbuddy/common";
 import { expect, test } from "vitest";
+import { Meters } from "./meters.ts";
 import { buildServer } from "./server.ts";
 import type { ServerDeps } from "./server.ts";
 
@@ -18,6 +19,8 @@ const notice = {
 };
 const deps = (more: Partial<ServerDeps> = {}): ServerDeps => ({
   log: silent,
+  meters: new Meters(),
+  gauges: [],
   handOff: () => Promise.resolve({ outcome: "delivered", deliveryId: "d-1" }),
   stopped: () => undefined,
   admit: () => undefined,
@@ -176,4 +179,22 @@ test("a hint that a container has stopped is noted, and parsed as strictly as a 
   expect(await send(notice)).toBe(202);
   expect(await send({ ...notice, token: "x" })).toBe(400);
   expect(noted).toEqual(["app"]);
+});
+
+test("what was turned away, noted and measured is told to Prometheus", async () => {
+  const server = buildServer(
+    deps({ gauges: [{ name: "sealed", help: "x", read: () => 1 }] }),
+  );
+  await server.inject({ method: "POST", url: "/v1/notify", payload: "<html>" });
+  await server.inject({ method: "POST", url: "/v1/stopped", payload: notice });
+  const { body, headers } = await server.inject("/metrics");
+  expect(headers["content-type"]).toContain("version=0.0.4");
+  expect(body).toContain(
+    'vaultbuddy_broker_turned_away_total{code="bad_request"} 1',
+  );
+  expect(body).toContain(
+    'vaultbuddy_broker_handoffs_total{code="already_delivered"} 0',
+  );
+  expect(body).toContain("vaultbuddy_broker_stops_total 1");
+  expect(body).toContain("vaultbuddy_broker_sealed 1");
 });

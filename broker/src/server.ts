@@ -11,13 +11,17 @@ import {
   ShapeError,
 } from "@vaultbuddy/common";
 import type { Delivered, Notice, NoticeCode } from "@vaultbuddy/common";
-import type { Log } from "@vaultbuddy/common/daemon";
+import type { Gauge, Log } from "@vaultbuddy/common/daemon";
 import fastify from "fastify";
-import type { FastifyInstance, FastifyReply } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { TlsPair } from "./certificate.ts";
+import type { Meters } from "./meters.ts";
 
 export interface ServerDeps {
   readonly log: Log;
+  readonly meters: Meters;
+  /** What goes up and down, for /metrics. */
+  readonly gauges: readonly Gauge[];
   /** The flow. Throws Refusal. */
   readonly handOff: (notice: Notice, source: string) => Promise<Delivered>;
   /** Takes a hint that a container has stopped. Throws Refusal `cluster_not_allowed`. */
@@ -80,17 +84,33 @@ export function buildServer(deps: ServerDeps): FastifyInstance {
       done(null, body);
     },
   );
+  // A notice that begins no handoff is counted here; the others are when they end.
+  const admitted = (request: FastifyRequest): Notice => {
+    try {
+      deps.admit(request.ip);
+      return readNotice(request.body);
+    } catch (error) {
+      if (error instanceof Refusal) {
+        deps.meters.count("turned_away", error.code);
+      }
+      throw error;
+    }
+  };
   server.post("/v1/notify", async (request, reply) => {
-    deps.admit(request.ip);
-    const notice = readNotice(request.body);
+    const notice = admitted(request);
     return await reply.send(await deps.handOff(notice, request.ip));
   });
   server.post("/v1/stopped", (request, reply) => {
-    deps.admit(request.ip);
-    deps.stopped(readNotice(request.body));
+    deps.stopped(admitted(request));
+    deps.meters.count("stops");
     return reply.code(202).send({ outcome: "noted" });
   });
   server.get("/healthz", () => ({ ok: true }));
+  server.get("/metrics", (_request, reply) =>
+    reply
+      .type("text/plain; version=0.0.4; charset=utf-8")
+      .send(deps.meters.text(deps.gauges)),
+  );
   server.get("/readyz", (_request, reply) => {
     const reasons = deps.notReady();
     return reply.code(reasons.length === 0 ? 200 : 503).send({
@@ -106,7 +126,8 @@ export function buildServer(deps: ServerDeps): FastifyInstance {
     reply.code(404).type(PROBLEM_TYPE).send({
       status: 404,
       title: "no such resource",
-      detail: "POST /v1/notify, GET /healthz, GET /readyz",
+      detail:
+        "POST /v1/notify, POST /v1/stopped, GET /healthz, GET /readyz, GET /metrics",
     }),
   );
   return server;

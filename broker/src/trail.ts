@@ -36,8 +36,8 @@ export class Trail {
     }
   }
 
-  /** Writes the line. `error` is undefined for a delivery. */
-  tell(log: Log, error: unknown): void {
+  /** Writes the line and answers the code: `delivered`, or that of the refusal. `error` is undefined for a delivery. */
+  tell(log: Log, error: unknown): string {
     const code = error === undefined ? undefined : refusalOf(error).code;
     const { task, containerName, containerId } = this.#notice;
     const fields = {
@@ -56,6 +56,7 @@ export class Trail {
       fields,
       "handoff",
     );
+    return code ?? "delivered";
   }
 }
 

@@ -4,6 +4,8 @@ export { openConnections, request } from "./http.ts";
 export type { Ask, Connections } from "./http.ts";
 export { describeError, logLevels, openLog } from "./log.ts";
 export type { Log, LogLevel } from "./log.ts";
+export { Meters } from "./meters.ts";
+export type { CounterDefinition, Gauge } from "./meters.ts";
 export {
   addSettings,
   collectSettings,
