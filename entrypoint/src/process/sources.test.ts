@@ -18,10 +18,22 @@ afterEach(() => vault.stop());
 async function served(
   env: Record<string, string>,
   command: readonly string[] = ["env"],
-): Promise<Started & { readonly code: number | string }> {
+): Promise<Ended> {
   const started = await start(command, { ...settingsFor(vault), ...env });
   await post(await started.port(), sign(deliveryFor(vault, "wrap-1")));
-  return { ...started, code: await started.ended };
+  return ended(started);
+}
+
+/** What a container that has ended said. */
+interface Ended {
+  readonly code: number | string;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function ended(started: Started): Promise<Ended> {
+  const code = await started.ended;
+  return { code, out: started.out(), err: started.err() };
 }
 
 /** Puts an engine that leases at `db/`, and answers its reads. */
@@ -50,8 +62,8 @@ test("references become values, and the rest of the environment is as it was", a
     LIST: "vault:secret/db#list",
     PLAIN: "${HOME} $$",
   });
-  expect(code, err()).toBe(0);
-  expect(out().split("\n")).toEqual(
+  expect(code, err).toBe(0);
+  expect(out.split("\n")).toEqual(
     expect.arrayContaining([
       "DB=x://app@db:5432/${vault:a#b}",
       'LIST=[1,"a"]',
@@ -68,12 +80,12 @@ test("a token on which a lease hangs is kept, and one that the command gets", as
     A: "vault:db/creds/web#username",
     B: "vault:db/creds/web#password",
   });
-  expect(leased.out()).toContain("A=u-1\n");
-  expect(leased.out()).toContain("B=p-1\n");
+  expect(leased.out).toContain("A=u-1\n");
+  expect(leased.out).toContain("B=p-1\n");
   expect(reads("db/creds/web")).toBe(1);
   vault.mint("wrap-1");
   const given = await served({ VAULT_TOKEN: "vault:login" });
-  expect(given.out()).toContain("VAULT_TOKEN=hvs.client-of-wrap-1\n");
+  expect(given.out).toContain("VAULT_TOKEN=hvs.client-of-wrap-1\n");
   expect(vault.paths()).not.toContain("auth/token/revoke-self");
 });
 
@@ -81,7 +93,7 @@ test("a token that the command is to get and that Vault does not renew ends the 
   vault.renewable = false;
   const { code, err } = await served({ TOKEN: "vault:login" });
   expect(code).toBe(237);
-  expect(err()).toContain("the token that the command is to get");
+  expect(err).toContain("the token that the command is to get");
   expect(vault.paths().at(-1)).toBe("auth/token/revoke-self");
 });
 
@@ -92,8 +104,8 @@ test("a Vault that does not take the token back costs half a second at most, and
     "ran",
   ]);
   expect(code).toBe(0);
-  expect(out()).toBe("ran\n");
-  expect(err()).not.toContain("revoked");
+  expect(out).toBe("ran\n");
+  expect(err).not.toContain("revoked");
   expect(reads("auth/token/revoke-self")).toBe(1);
 });
 
@@ -104,7 +116,7 @@ test("credentials whose answer was lost are not asked for again", async () => {
   });
   const { code, err } = await served({ A: "vault:db/creds/web#username" });
   expect(code).toBe(235);
-  expect(err()).toContain('no usable answer for "db/creds/web"');
+  expect(err).toContain('no usable answer for "db/creds/web"');
   expect(reads("db/creds/web")).toBe(1);
   expect(vault.paths().at(-1)).toBe("auth/token/revoke-self");
 });
@@ -118,7 +130,7 @@ test("a Vault that says it did nothing is asked again, for credentials too", asy
   );
   const { code, out } = await served({ A: "vault:db/creds/web#username" });
   expect(code).toBe(0);
-  expect(out()).toContain("A=u-1\n");
+  expect(out).toContain("A=u-1\n");
 });
 
 test("what is written to answers with its keys, and is written to once", async () => {
@@ -132,9 +144,9 @@ test("what is written to answers with its keys, and is written to once", async (
     CERT: '>>vault:pki/issue/web#certificate#{"common_name":"a","ttl":"1h"}',
     BOTH: '${>>vault:pki/issue/web#private_key#{"ttl":"1h","common_name":"a"}}+${>>vault:pki/issue/web#certificate#{"ttl":"1h","common_name":"a"}}',
   });
-  expect(code, err()).toBe(0);
-  expect(out()).toContain("CERT=CERT\n");
-  expect(out()).toContain("BOTH=KEY+CERT\n");
+  expect(code, err).toBe(0);
+  expect(out).toContain("CERT=CERT\n");
+  expect(out).toContain("BOTH=KEY+CERT\n");
   expect(vault.requests.filter((one) => one.path === "pki/issue/web")).toEqual([
     expect.objectContaining({
       method: "POST",
@@ -152,9 +164,9 @@ test("a command that cannot be executed after all does not end its token twice",
     ),
   );
   const { code, err } = await served({ WIS_SECRETS: "secret/big" });
-  expect(code, err()).toBe(221);
+  expect(code, err).toBe(221);
   expect(reads("auth/token/revoke-self")).toBe(1);
-  expect(err()).not.toContain("could not be revoked");
+  expect(err).not.toContain("could not be revoked");
 });
 
 test("with WIS_MODE=off references stay as they are, and names are passed through all the same", async () => {
@@ -166,8 +178,9 @@ test("with WIS_MODE=off references stay as they are, and names are passed throug
     VAULT_TOKEN: "none of its business",
     A: "vault:secret/db#user",
   });
-  expect(await off.ended).toBe(0);
-  expect(off.out().trim().split("\n").toSorted()).toEqual([
+  const { code, out } = await ended(off);
+  expect(code).toBe(0);
+  expect(out.trim().split("\n").toSorted()).toEqual([
     "A=vault:secret/db#user",
     `PATH=${process.env["PATH"]}`,
     "VAULT_ADDR=https://vault",
@@ -175,16 +188,17 @@ test("with WIS_MODE=off references stay as they are, and names are passed throug
 });
 
 test("broken references are told before anybody is waited for, and no value is repeated", async () => {
-  const { ended, err } = await start(["env"], {
+  const started = await start(["env"], {
     ...settingsFor(vault),
     A: "vault:hush",
     B: "x${vault:hush/x#y",
     C: "vault:v1:aHVzaA==",
   });
-  expect(await ended).toBe(220);
-  expect(err()).toMatch(
+  const { code, err } = await ended(started);
+  expect(code).toBe(220);
+  expect(err).toMatch(
     /A: must name a key.*B: must close.*VAULT_TRANSIT_KEY_ID: is required to decrypt what C/,
   );
-  expect(err()).not.toMatch(/hush|aHVzaA/);
+  expect(err).not.toMatch(/hush|aHVzaA/);
   expect(vault.paths()).toEqual([]);
 });
