@@ -8,6 +8,7 @@ import {
   sampleSecrets,
   Stack,
   stopTask,
+  until,
 } from "@vaultbuddy/devstack";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { must, run, words } from "./bundle/docker.ts";
@@ -77,6 +78,37 @@ describe.skipIf(noDocker)("in a task", () => {
     expect(await lives(stack, mintedAccessors(stack).at(-1) ?? "")).toBe(false);
     await stopTask(stack, task.taskArn);
   });
+
+  test("an app made for kubernetes-vault finds its token, which lives until its task stops", async () => {
+    const task = await runSample(stack, {
+      mode: "bridge",
+      environment: {
+        WIS_MODE: "credentials",
+        CREDENTIALS_PATH: "/dev/shm",
+        TIMEOUT: "1m30s",
+      },
+      container: { readonlyRootFilesystem: true },
+    });
+    await appLine(stack, task);
+    const accessor = mintedAccessors(stack).at(-1) ?? "";
+    const id = stack.aws.containerId(task.taskArn, task.containerName) ?? "";
+    const looking = `
+      const { readFileSync, statSync } = require("node:fs");
+      const path = "/dev/shm/vault-token";
+      console.log((statSync(path).mode & 0o7777).toString(8) + readFileSync(path, "utf8"));`;
+    const found = await must("docker", ["exec", id, "node", "-e", looking]);
+    expect(found).toMatch(
+      /^444\{"clientToken":"[^"]+","accessor":"[^"]+","leaseDuration":3600,"renewable":true,"vaultAddr":"http[^"]+"\}$/,
+    );
+    expect(JSON.parse(found.slice(3))).toMatchObject({ accessor });
+    expect(await lives(stack, accessor)).toBe(true);
+    await stopTask(stack, task.taskArn);
+    await until(
+      async () => ((await lives(stack, accessor)) ? undefined : true),
+      () => Promise.resolve("the token of a stopped task still lives"),
+      20_000,
+    );
+  }, 60_000);
 });
 
 describe.skipIf(noBundle)("in front of any image", () => {

@@ -5,6 +5,8 @@ import type { ListenAddress, SecretBytes } from "@vaultbuddy/common";
 import { readDevMode } from "./dev/config.ts";
 import type { DevSettings } from "./dev/config.ts";
 import { Failure, systemCode } from "./exit.ts";
+import { readCredentials } from "./files/credentials.ts";
+import type { CredentialsPlan } from "./files/credentials.ts";
 import { readFilesPlan } from "./files/settings.ts";
 import type { FilesPlan } from "./files/settings.ts";
 import type { LogLevel } from "./log.ts";
@@ -51,6 +53,8 @@ export interface Config {
   readonly own: OwnPlan;
   /** The files it asks for. */
   readonly files?: FilesPlan;
+  /** Where it gets its token; absent where it does not. */
+  readonly credentials?: CredentialsPlan;
   /** Names of our own and Vault's variables that the command gets nevertheless. */
   readonly passthrough: ReadonlySet<string>;
   /** Absent where the delivery is to name it: with WIS_VAULT=signed, and with a public key when none is given. */
@@ -105,7 +109,9 @@ function readVaultMode(
   const passthrough = new Set(values.passthrough);
   const own = readOwnPlan(env, values, passthrough, faults);
   const files = readFilesPlan(values, faults);
-  const { listen, timeout } = values;
+  const credentials = readCredentials(env, values, faults);
+  const { listen } = values;
+  const timeout = credentials?.timeout ?? values.timeout;
   const proof = readProof(values, faults, readFile);
   const ca = readCa(values, faults, readFile);
   const plaintext = values.plaintext === "allow";
@@ -157,6 +163,7 @@ function readVaultMode(
     ...given("metadata", values.metadata),
     own,
     ...given("files", files),
+    ...given("credentials", credentials?.plan),
     passthrough,
     ...given("vault", vault),
     ...given("fallbackCa", vault === undefined ? ca : undefined),

@@ -9,6 +9,7 @@ import { appEnvironment } from "./environ.ts";
 import { becomeCommand } from "./exec.ts";
 import type { Host } from "./exec.ts";
 import { Failure } from "./exit.ts";
+import { prepareCredentials, writeCredentials } from "./files/credentials.ts";
 import { noFiles, openFiles } from "./files/files.ts";
 import type { Files } from "./files/files.ts";
 import type { Command } from "./find.ts";
@@ -51,7 +52,8 @@ export async function runEntrypoint(
   const vaults = new Vaults(config.vault, log);
   let reception: Reception | undefined;
   let retired: Promise<boolean> | undefined;
-  let removeFiles: (() => void) | undefined;
+  const removals: (() => void)[] = [];
+  const removeFiles = (): void => removals.forEach((remove) => remove());
   try {
     const port = await door.listen(config.listen, listener);
     log.info("waiting for the delivery", { port });
@@ -64,7 +66,10 @@ export async function runEntrypoint(
       log,
       patience.signal,
     );
-    const { own } = config;
+    const { own, credentials } = config;
+    if (credentials !== undefined) {
+      prepareCredentials(credentials);
+    }
     const files = await openFiles(config.files ?? noFiles, own, readFile);
     const seconds = (): number => clock.now() / 1000;
     const { key, channel, certificate } = openDoorway(config);
@@ -91,7 +96,7 @@ export async function runEntrypoint(
     });
     serve(door, channel, reception.handle, clock, log);
     beforeSignalEnds(async () => {
-      removeFiles?.();
+      removeFiles();
       const opened = reception?.opened;
       if (opened !== undefined && (await retired) !== true) {
         // Over a connection of its own: the others may all be waiting for an answer.
@@ -102,14 +107,20 @@ export async function runEntrypoint(
     vaults.warm();
     const over = failWhenOver(patience, reception, self);
     const accepted = await Promise.race([reception.taken, over]);
-    const { answers, spent } = await Promise.race([
-      fetchSecrets(accepted, own, files, vaults, { clock, log, patience }),
+    const gives =
+      credentials !== undefined || givesToken(own) || files.givesToken;
+    const deps = { clock, log, patience };
+    const { answers, life, spent } = await Promise.race([
+      fetchSecrets(accepted, { own, files, gives }, vaults, deps),
       over,
     ]);
     const { token, verified } = accepted;
     const plan = verified.delivery.secrets;
     const secrets = assemble(own, plan, answers, token.token);
-    removeFiles = files.write(answers, token.token);
+    removals.push(files.write(answers, token.token));
+    if (credentials !== undefined) {
+      removals.push(writeCredentials(credentials, token, life, verified.vault));
+    }
     if (spent) {
       retired = vaults.open(verified.vault).retire(token.token);
     }
@@ -122,7 +133,7 @@ export async function runEntrypoint(
     return await becomeCommand(command, env, host);
   } catch (error) {
     door.close();
-    removeFiles?.();
+    removeFiles();
     const opened = reception?.opened;
     if (opened !== undefined && (await retired) !== true) {
       await vaults.open(opened.verified.vault).revoke(opened.token.token);
@@ -131,25 +142,30 @@ export async function runEntrypoint(
   }
 }
 
-/** What was read, and whether the token has done its work with it: nothing hangs on it, and nobody else gets it. */
+interface Wanted {
+  readonly own: OwnPlan;
+  readonly files: Files;
+  /** Whether the command gets the token. */
+  readonly gives: boolean;
+}
+
+/** What was read, the token's life in seconds, and whether the token has done its work with it: nothing hangs on it, and nobody else gets it. */
 async function fetchSecrets(
   { verified: { delivery, vault }, token }: Accepted,
-  own: OwnPlan,
-  files: Files,
+  { own, files, gives }: Wanted,
   vaults: Vaults,
   { clock, log, patience }: { clock: Clock; log: Log; patience: Patience },
-): Promise<{ answers: Answers; spent: boolean }> {
+): Promise<{ answers: Answers; life: number; spent: boolean }> {
   const deps = { vault: vaults.open(vault), clock, signal: patience.signal };
   const [renewed, answers] = await Promise.all([
     renew(token, delivery.wrap.tokenTtl, deps),
     readAll(token, needsOf(own, delivery.secrets, files.needs), deps),
   ]);
-  const given = givesToken(own) || files.givesToken;
   const leased = [...answers.contents.values()].some((one) => one.leased);
-  if (!renewed) {
+  if (renewed === undefined) {
     // What has a lease dies with the token, minutes from now and under the running application. What has none, such as
     // anything in KV, is already all that the token was for.
-    if (leased || given) {
+    if (leased || gives) {
       throw new Failure(
         "renew_failed",
         leased
@@ -161,7 +177,7 @@ async function fetchSecrets(
       "Vault did not renew the token; what was read has no lease and does not need it",
     );
   }
-  return { answers, spent: !leased && !given };
+  return { answers, life: renewed ?? token.ttl, spent: !leased && !gives };
 }
 
 /** Rejects when the time is over, or when it turns out that this container can never know who it is. */

@@ -178,10 +178,12 @@ test("a token is renewed to what was promised, unless it lives long enough or ca
   const vault = new FakeVault();
   vault.renewal = [found(3600), { kind: "refused", status: 403 }];
   const { deps } = depsOf(vault);
-  expect(await renew(token, 3600, deps)).toBe(true);
-  expect(await renew(token, 3600, deps)).toBe(false);
-  expect(await renew(token, 90, deps)).toBe(true);
-  expect(await renew({ ...token, renewable: false }, 3600, deps)).toBe(true);
+  expect(await renew(token, 3600, deps)).toBe(3600);
+  expect(await renew(token, 3600, deps)).toBeUndefined();
+  expect(await renew(token, 90, deps)).toBe(token.ttl);
+  expect(
+    await renew({ ...token, renewable: false }, 3600, deps),
+  ).toBeUndefined();
   expect(vault.asked).toEqual(["renew 3600", "renew 3600"]);
 });
 

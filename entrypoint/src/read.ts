@@ -140,20 +140,24 @@ export async function readAll(
 
 /**
  * Lengthens the token's life to what the delivery promises (seconds). It was minted short, so that one whose answer got
- * lost dies soon. False when Vault would not: the caller knows whether that matters.
+ * lost dies soon. Its life in seconds; undefined when Vault would not, or has said that it will not: the caller knows
+ * whether that matters.
  */
 export async function renew(
   token: Token,
   tokenTtl: number,
   deps: ReadDeps,
-): Promise<boolean> {
-  if (!token.renewable || token.ttl >= tokenTtl) {
-    return true;
+): Promise<number | undefined> {
+  if (token.ttl >= tokenTtl) {
+    return token.ttl;
+  }
+  if (!token.renewable) {
+    return undefined;
   }
   const renewed = await repeated(deps, true, () =>
     deps.vault.renew(token.token, tokenTtl, deps.signal),
   );
-  return renewed.kind === "found";
+  return renewed.kind === "found" ? renewed.value : undefined;
 }
 
 interface Asked {

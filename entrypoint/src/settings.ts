@@ -20,6 +20,7 @@ import {
   vaultPath,
   word,
 } from "@vaultbuddy/common";
+import { credentialsSettings } from "./files/credentials.ts";
 import { fileSettings } from "./files/settings.ts";
 import { logLevels } from "./log.ts";
 import { parseWhole } from "./reference.ts";
@@ -37,6 +38,8 @@ export interface Setting<Value> {
   readonly describe: string;
   /** What holds when nothing, or an empty text, is given. */
   readonly fallback?: string;
+  /** Read only where WIS_MODE says so: elsewhere a variable of this name is somebody else's. */
+  readonly mode?: string;
   readonly parse: (text: string) => Value;
 }
 
@@ -135,6 +138,7 @@ export const settings = {
     parse: listOf((value) => text(value, "", variableName)),
   },
   ...fileSettings,
+  ...credentialsSettings,
   passthrough: {
     env: "WIS_PASSTHROUGH",
     describe:
@@ -144,9 +148,9 @@ export const settings = {
   mode: {
     env: "WIS_MODE",
     describe:
-      "off: start the command at once, without any secret; dev: wait for what vaultbuddy-entrypoint send hands over, and for nothing else (never in production)",
+      "off: start the command at once, without any secret; dev: wait for what vaultbuddy-entrypoint send hands over, and for nothing else (never in production); credentials: the command also gets its token, in the files of kubernetes-vault",
     fallback: "vault",
-    parse: word(["vault", "off", "dev"]),
+    parse: word(["vault", "off", "dev", "credentials"]),
   },
   vault: {
     env: "WIS_VAULT",
@@ -242,6 +246,9 @@ function readOne(
   env: ReadonlyMap<string, string>,
   faults: string[],
 ): unknown {
+  if (setting.mode !== undefined && setting.mode !== env.get("WIS_MODE")) {
+    return undefined;
+  }
   const given = env.get(setting.env);
   const value = given === undefined || given === "" ? setting.fallback : given;
   if (value === undefined) {

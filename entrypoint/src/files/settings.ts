@@ -41,7 +41,8 @@ export interface FilesPlan {
   readonly files: readonly FileSpec[];
 }
 
-const absolutePath: TextRule = {
+/** The form of a path in a setting about files. */
+export const absolutePath: TextRule = {
   max: 1024,
   pattern: /^(?:\/(?!\.{1,2}(?:\/|$))[^/\0]+)+$/,
   form: "an absolute path without empty, . or .. segments",

@@ -179,3 +179,50 @@ test("a signal between the reads leaves nothing", async () => {
   expect(await started.ended).toBe(143);
   expect(readdirSync(directory)).toEqual([]);
 });
+
+test("with WIS_MODE=credentials the command has its token as kubernetes-vault leaves it, renewed and alive", async () => {
+  vault.secrets.set("secret/db", { user: "app" });
+  const { code, out, err } = await run(
+    {
+      ...settings([]),
+      WIS_FILES: "",
+      WIS_MODE: "credentials",
+      WIS_TIMEOUT: "",
+      TIMEOUT: "10s",
+      CREDENTIALS_PATH: directory,
+      DB_USER: "${vault:secret/db#user}",
+    },
+    ["sh", "-c", `echo $DB_USER; cd ${directory}; stat -c '%a %n' *; cat *`],
+  );
+  expect(code, err).toBe(0);
+  expect(out).toBe(
+    `app\n444 vault-token\n{"clientToken":"hvs.client-of-wrap-1","accessor":"accessor-of-wrap-1","leaseDuration":3600,"renewable":true,"vaultAddr":"${vault.addr}"}`,
+  );
+  expect(vault.paths()).not.toContain("auth/token/revoke-self");
+});
+
+test("a token that cannot be renewed is not given to a command, and no file is left", async () => {
+  vault.renewable = false;
+  const { code } = await run(
+    {
+      ...settings([]),
+      WIS_FILES: "",
+      WIS_MODE: "credentials",
+      CREDENTIALS_PATH: directory,
+    },
+    ["true"],
+  );
+  expect(code).toBe(237);
+  expect(readdirSync(directory)).toEqual([]);
+});
+
+test("a place for the token that is not there is found before anything is fetched", async () => {
+  const started = await start(["true"], {
+    ...settings([]),
+    WIS_FILES: "",
+    WIS_MODE: "credentials",
+    CREDENTIALS_PATH: "/no/such",
+  });
+  expect(await started.ended).toBe(238);
+  expect(vault.requests).toEqual([]);
+});
