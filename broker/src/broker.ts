@@ -8,7 +8,7 @@ import { isRestart, refusalFor } from "./claim.ts";
 import type { Claim, Claims } from "./claim.ts";
 import { connect } from "./connect.ts";
 import type { Channel, ConnectDeps, Dial } from "./connect.ts";
-import { deliver, writeSigned } from "./deliver.ts";
+import { deliver, refuseTooLarge, writeSigned } from "./deliver.ts";
 import type { DeliverDeps, Outcome } from "./deliver.ts";
 import { failure, refusalOf } from "./failure.ts";
 import type { TaskKeys } from "./keyring.ts";
@@ -154,6 +154,7 @@ export class Broker {
       });
     trail.kid = channel.kid;
     try {
+      refuseTooLarge(claim, channel, this.#signing(keys));
       const wrapped = await trail.timed("mint", () => this.#mint(claim));
       const outcome = await trail.timed("deliver", () =>
         this.#deliver(claim, wrapped, { channel, dial, keys }, signal),
@@ -225,18 +226,21 @@ export class Broker {
     return wrapped;
   }
 
+  #signing(keys: TaskKeys): Pick<DeliverDeps, "clock" | "keys" | "vault"> {
+    const { clock, delivered } = this.#deps;
+    return { clock, keys: keys.active(), vault: delivered };
+  }
+
   async #deliver(
     claim: Claim,
     wrapped: Wrapped,
     { channel, dial, keys }: { channel: Channel; dial: Dial; keys: TaskKeys },
     signal: AbortSignal,
   ): Promise<Outcome> {
-    const { claims, clock, channel: connecting, delivered } = this.#deps;
+    const { claims, channel: connecting } = this.#deps;
     const again = sameListener(dial, channel);
     const deps: DeliverDeps = {
-      clock,
-      keys: keys.active(),
-      vault: delivered,
+      ...this.#signing(keys),
       reconnect: (until) => connect(again, connecting, until),
       fresh: () => {
         claims.fresh(claim);

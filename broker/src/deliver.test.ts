@@ -16,7 +16,7 @@ import {
 import { ManualClock } from "@vaultbuddy/common/testing";
 import { afterEach, expect, test } from "vitest";
 import type { Channel } from "./connect.ts";
-import { deliver, writeSigned } from "./deliver.ts";
+import { deliver, refuseTooLarge, writeSigned } from "./deliver.ts";
 import type { DeliverDeps, Outcome } from "./deliver.ts";
 import { claimOn, vouchedFor } from "./testing.ts";
 
@@ -203,4 +203,29 @@ test("nothing is sent when the claim is no longer fresh", async () => {
     }),
   ).rejects.toThrow("lost");
   expect(bodies).toEqual([]);
+});
+
+test("a plan that no delivery can hold is refused before anything is minted", () => {
+  const signing = {
+    clock: new ManualClock(),
+    keys: [key],
+    vault: { addr: "https://vault:8200", namespace: undefined, ca: undefined },
+  };
+  const channel = {};
+  const plan = (count: number): Parameters<typeof refuseTooLarge>[0] =>
+    claimOn(
+      vouchedFor({
+        secrets: {
+          paths: Array.from(
+            { length: count },
+            (_, n) => `secret/${"x".repeat(300)}${n}`,
+          ),
+          env: new Map(),
+        },
+      }),
+    );
+  expect(() => refuseTooLarge(plan(10), channel, signing)).not.toThrow();
+  expect(() => refuseTooLarge(plan(60), channel, signing)).toThrow(
+    expect.objectContaining({ code: "policy_denied" }) as Error,
+  );
 });

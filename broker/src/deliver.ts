@@ -5,12 +5,15 @@
 import {
   accessorHash,
   ANSWER_BYTES,
+  DELIVERY_BYTES,
   DELIVERY_LIFE,
   DELIVERY_TYPE,
   parseDeliveryProblem,
   parseReceipt,
   pause,
+  Refusal,
   sameBytes,
+  Secret,
   signJws,
   writeDelivery,
 } from "@vaultbuddy/common";
@@ -83,6 +86,34 @@ export function writeSigned(
     ...(certificate === undefined ? {} : { tls: certificate }),
   });
   return signJws(payload, deps.keys);
+}
+
+/** A token longer than any that Vault makes, and what else a mint would add, at its longest. */
+const LONGEST: Wrapped = {
+  token: new Secret("x".repeat(400)),
+  wrapAccessor: "",
+  accessor: "",
+  creationPath: `auth/token/create/${"x".repeat(128)}`,
+  wrapTtl: 120,
+  tokenTtl: 2 ** 31,
+  firstTtl: 0,
+};
+
+/** To be called before the mint. Throws Refusal `policy_denied` when what is to be said is more than a container reads. */
+export function refuseTooLarge(
+  claim: Claim,
+  channel: Pick<Channel, "certificate">,
+  deps: Pick<DeliverDeps, "clock" | "keys" | "vault">,
+): void {
+  try {
+    writeSigned(claim, LONGEST, channel, deps);
+  } catch (error) {
+    throw new Refusal(
+      "policy_denied",
+      `the rule and the labels name more paths and variables than fit into a delivery of ${DELIVERY_BYTES} bytes: name fewer, or whole paths`,
+      { cause: error },
+    );
+  }
 }
 
 /**
