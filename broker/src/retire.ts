@@ -91,15 +91,16 @@ export class Retirement {
   async follow(): Promise<void> {
     const now = this.#parts.clock.monotonic();
     const pages: SettledPage[] = [];
-    for (const [key, until] of this.#hints) {
+    for (const [key, until] of [...this.#hints].slice(0, PAGE)) {
+      // To the end of the line, so that the next look begins with others.
+      this.#hints.delete(key);
       const page = await this.#book.read(key);
-      if (page !== undefined && isSettledPage(page) && now < until) {
-        pages.push(page);
-      } else if (page === undefined || now >= until) {
-        this.#hints.delete(key);
+      if (page === undefined || now >= until) {
+        continue;
       }
-      if (pages.length >= PAGE) {
-        break;
+      this.#hints.set(key, until);
+      if (isSettledPage(page)) {
+        pages.push(page);
       }
     }
     await this.#look(pages);

@@ -23,6 +23,9 @@ export interface Left {
   readonly mints: number | undefined;
 }
 
+/** How many receipts that could not be written down are remembered. */
+const MOST_RECEIPTS = 10_000;
+
 /** Ends claims. What isn't caught here is a {@link ClaimLost} or a Refusal: the claim is where the ledger says it is. */
 export class Ending {
   readonly #book: Book;
@@ -51,6 +54,11 @@ export class Ending {
 
   /** Remembers a receipt, so that a working container does not lose its token because the ledger was away. */
   remember(key: string, deliveryId: string): void {
+    if (this.#receipts.size >= MOST_RECEIPTS) {
+      // The oldest: whoever ended that claim meanwhile was another broker.
+      const { value } = this.#receipts.keys().next();
+      this.#receipts.delete(value ?? "");
+    }
     this.#receipts.set(key, deliveryId);
   }
 

@@ -42,19 +42,22 @@ const SCHEMA = `
  */
 export function openSqliteLedger(path: string, clock: Clock): Ledger {
   prepareFile(path);
-  return guarded("the ledger file cannot be opened as a database", () => {
-    const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT });
-    try {
-      prepareDatabase(database);
-      // From here on it is waited without stopping the process: a backup that holds the file must not take /healthz,
-      // the heartbeat and the stop with it.
-      database.exec("PRAGMA busy_timeout = 0");
-      return new SqliteLedger(database, path, clock);
-    } catch (error) {
-      database.close();
-      throw error;
-    }
-  });
+  return guarded(
+    `the ledger file ${path} cannot be opened as a database`,
+    () => {
+      const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT });
+      try {
+        prepareDatabase(database);
+        // From here on it is waited without stopping the process: a backup that holds the file must not take /healthz,
+        // the heartbeat and the stop with it.
+        database.exec("PRAGMA busy_timeout = 0");
+        return new SqliteLedger(database, path, clock);
+      } catch (error) {
+        database.close();
+        throw error;
+      }
+    },
+  );
 }
 
 /** The file holds accessors of live tokens: nobody but the broker's user may read it. SQLite gives its own two the same mode. */
@@ -62,9 +65,11 @@ function prepareFile(path: string): void {
   if (
     statSync(dirname(path), { throwIfNoEntry: false })?.isDirectory() !== true
   ) {
-    throw ledgerUnavailable("the directory of the ledger file does not exist");
+    throw ledgerUnavailable(
+      `the directory of the ledger file ${path} does not exist`,
+    );
   }
-  guarded("the ledger file cannot be made or written", () => {
+  guarded(`the ledger file ${path} cannot be made or written`, () => {
     closeSync(openSync(path, "a", 0o600));
     chmodSync(path, 0o600);
   });
