@@ -23,9 +23,12 @@ export class Farewells {
 
   /** Remembers a container that is being announced. */
   remember(notice: NoticeBody): void {
-    if (this.#known.size < MOST) {
-      this.#known.set(notice.containerId, notice);
+    if (this.#known.size >= MOST) {
+      // The oldest: its end was missed, or will be found out without us.
+      const { value } = this.#known.keys().next();
+      this.#known.delete(value ?? "");
     }
+    this.#known.set(notice.containerId, notice);
   }
 
   /** Tells one broker, the first that answers at all. Never throws. */

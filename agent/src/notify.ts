@@ -51,6 +51,8 @@ export class Notifier {
   readonly #deps: NotifyDeps;
   /** The broker that answered last, by its number: whoever comes next asks it first. */
   #first = 0;
+  /** Brokers, by number, of which it was told that they are away. */
+  readonly #away = new Set<number>();
 
   constructor(deps: NotifyDeps) {
     this.#deps = deps;
@@ -126,6 +128,9 @@ export class Notifier {
     course.tries += 1;
     try {
       const verdict = judge(await post(url, course.body, signal), clock.now());
+      if (this.#away.delete(broker)) {
+        log.info({ broker: url }, "a broker is back");
+      }
       meters.count(
         "attempts",
         verdict.end === "delivered" ? "delivered" : verdict.code,
@@ -144,7 +149,10 @@ export class Notifier {
       }
       if (!signal.aborted) {
         meters.count("attempts", error.code);
-        log.debug({ broker: url, code: error.code }, "a broker is away");
+        // Told once, and not for each of what may be thousands of notices.
+        const level = this.#away.has(broker) ? "debug" : "warn";
+        this.#away.add(broker);
+        log[level]({ broker: url, code: error.code }, "a broker is away");
         if (this.#first === broker) {
           this.#first = (broker + 1) % brokers.length;
         }
