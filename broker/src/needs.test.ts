@@ -19,6 +19,7 @@ const policy = loadPolicy(
 const good: TokenRole = {
   explicitMaxTtl: 7200,
   orphan: true,
+  renewable: true,
   namesPolicies: true,
 };
 
@@ -76,6 +77,11 @@ describe("a token role", () => {
       "with an end before a rule's ttl",
       { ...good, explicitMaxTtl: 7199 },
       /longer than its role lets a token live/,
+    ],
+    [
+      "that cannot be renewed",
+      { ...good, renewable: false },
+      /renewable=true/,
     ],
     ["that is no orphan", { ...good, orphan: false }, /orphan=true/],
     [

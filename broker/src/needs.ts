@@ -102,6 +102,11 @@ function weaknesses(role: TokenRole, ttl: number): string[] {
     ...(role.orphan
       ? []
       : ["tokens of this role end with the broker's own: set orphan=true"]),
+    ...(role.renewable
+      ? []
+      : [
+          "tokens of this role end a minute and a half after they were made, whatever the rule's ttl: set renewable=true",
+        ]),
     ...(role.namesPolicies
       ? []
       : [

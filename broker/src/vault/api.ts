@@ -44,6 +44,7 @@ export interface VaultApi {
 export interface TokenRole {
   readonly explicitMaxTtl: number;
   readonly orphan: boolean;
+  readonly renewable: boolean;
   /** Whether it names the policies that a token may have. */
   readonly namesPolicies: boolean;
 }
@@ -171,6 +172,7 @@ function fromRole(body: unknown): TokenRole {
         data.optionalInteger("explicit_max_ttl", 0, 2 ** 40) ?? 0,
       ),
       orphan: data.boolean("orphan"),
+      renewable: data.boolean("renewable"),
       namesPolicies:
         count("allowed_policies") + count("allowed_policies_glob") > 0,
     };
