@@ -42,6 +42,7 @@ test("a file has its content and its mode, whatever the umask, and directories b
   }
   expect(readFileSync(join(directory, "deep/er/b"), "utf8")).toBe("B");
   expect(statSync(join(directory, "a")).mode & 0o7777).toBe(0o400);
+  expect(statSync(join(directory, "deep/er")).mode & 0o7777).toBe(0o755);
   expect(statSync(join(directory, "deep/er/b")).mode & 0o7777).toBe(0o646);
   expect(readdirSync(directory).toSorted()).toEqual(["a", "deep"]);
 });

@@ -2,6 +2,7 @@
 // no token; then each file appears whole under its name or not at all. Nothing is followed out of the directory.
 
 import {
+  chmodSync,
   chownSync,
   closeSync,
   constants,
@@ -111,7 +112,8 @@ function makeFolders(root: string, { path, owner }: Place): string {
   for (const segment of segments) {
     folder = `${folder}/${segment}`;
     try {
-      mkdirSync(folder, 0o755);
+      mkdirSync(folder);
+      chmodSync(folder, 0o755);
       if (owner !== undefined) {
         chownSync(folder, owner.uid, owner.gid);
       }
@@ -139,11 +141,11 @@ function writeNew(path: string, content: string, place: Place): void {
   const file = openSync(path, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, 0o600);
   try {
     writeFileSync(file, content);
+    // Not by opening: the umask is the command's. And before the owner: afterwards it would need CAP_FOWNER.
+    fchmodSync(file, place.mode);
     if (place.owner !== undefined) {
       fchownSync(file, place.owner.uid, place.owner.gid);
     }
-    // After the owner: changing that takes bits away. And not by the umask, which is the command's.
-    fchmodSync(file, place.mode);
     fsyncSync(file);
   } catch (error) {
     rmSync(path, { force: true });
