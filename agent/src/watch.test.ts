@@ -181,6 +181,24 @@ test("a stream that ends at once each time is not opened in a tight loop", async
   expect(docker.streams.length).toBeLessThan(20);
 });
 
+test("a stream that brought something and then broke is met at once, however often that happens", async () => {
+  const { docker, clock, told } = await setUp();
+  for (let n = 1; n <= 30; n += 1) {
+    docker.stream.say(event("start", n, clock.now()));
+    await clock.advance(0);
+    docker.stream.fail();
+    await clock.advance(200);
+    expect(docker.streams).toHaveLength(n + 1);
+  }
+  expect(told).toHaveLength(30);
+  for (let n = 1; n <= 10; n += 1) {
+    await clock.advance(6000);
+    docker.stream.fail();
+    await clock.advance(200);
+    expect(docker.streams).toHaveLength(31 + n);
+  }
+});
+
 test("a list that fails is asked for again soon, and the stream goes on meanwhile", async () => {
   const { docker, clock, told, meters } = await setUp((d) => {
     d.onList = () => Promise.reject(new TransportError("too_large"));

@@ -131,16 +131,17 @@ export class Watch {
     const { clock, log, meters } = this.#deps;
     for (let attempt = 0; !signal.aborted; attempt += 1) {
       const cut = new AbortController();
+      // Also of a stream that broke in the end: however often Docker goes away, its return is met at once.
+      let fruitful = false;
       try {
-        const fruitful = await this.#session(
-          cut,
-          AbortSignal.any([signal, cut.signal]),
-        );
+        const either = AbortSignal.any([signal, cut.signal]);
+        await this.#session(cut, either, () => {
+          fruitful = true;
+        });
         log.info("docker's event stream has ended");
-        attempt = fruitful ? -1 : attempt;
       } catch (error) {
         if (cut.signal.aborted) {
-          attempt = -1;
+          fruitful = true;
         } else if (!signal.aborted) {
           meters.count("stream_failures");
           log.warn({ err: error }, "docker's event stream cannot be read");
@@ -148,13 +149,18 @@ export class Watch {
       } finally {
         cut.abort();
       }
+      attempt = fruitful ? -1 : attempt;
       this.#wanted.abort();
       await rest(clock, pause(RECONNECT, Math.max(attempt, 0), clock), signal);
     }
   }
 
-  /** One stream, from its opening to its end; whether it stood for a while or brought an event. */
-  async #session(cut: AbortController, signal: AbortSignal): Promise<boolean> {
+  /** One stream, from its opening to its end; `fruit` is called when it has stood for a while or brought an event. */
+  async #session(
+    cut: AbortController,
+    signal: AbortSignal,
+    fruit: () => void,
+  ): Promise<void> {
     const { docker, clock, log, meters } = this.#deps;
     const hello = await docker.hello(signal);
     const since = hello.time ?? clock.now();
@@ -170,17 +176,18 @@ export class Watch {
       },
       () => undefined,
     );
-    let fruitful = false;
     try {
       for await (const event of stream) {
-        fruitful = true;
+        fruit();
         this.#take(event);
       }
     } finally {
       this.#stream = undefined;
       this.#gone = clock.monotonic();
+      if (this.#gone - opened >= STOOD) {
+        fruit();
+      }
     }
-    return fruitful || clock.monotonic() - opened >= STOOD;
   }
 
   /** Docker keeps its last 256 events. `since` is inclusive, and starts.ts knows what it has seen. */
