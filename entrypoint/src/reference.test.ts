@@ -1,3 +1,4 @@
+import { ShapeError } from "@vaultbuddy/common";
 import { expect, test } from "vitest";
 import { parseValue, parseWhole, sourceId } from "./reference.ts";
 import type { Parts } from "./reference.ts";
@@ -153,4 +154,47 @@ test("a whole secret may be named with its version", () => {
     version: 3,
   });
   expect(() => parseWhole("secret/web#key")).toThrow(/version as a number/);
+});
+
+test("whatever is put together from the pieces of references is one, stays as it is, or is a fault", () => {
+  const pieces = [
+    ..."$ { } # a/b login v1:YQ== 7".split(" "),
+    "vault:",
+    ">>",
+    '{"a":"}"}',
+    "",
+  ];
+  let values = [""];
+  for (let length = 0; length < 5; length += 1) {
+    values = [
+      ...new Set(
+        values.flatMap((value) => pieces.map((piece) => value + piece)),
+      ),
+    ];
+  }
+  const counts = { parsed: 0, kept: 0, faulty: 0 };
+  for (const value of values) {
+    try {
+      const parts = parseValue(value);
+      if (parts === undefined) {
+        counts.kept += 1;
+        expect(value).not.toMatch(/^(?:>>)?vault:|\$\{(?:>>)?vault:/);
+        continue;
+      }
+      counts.parsed += 1;
+      // What is text in it stands in the value, in this order.
+      const texts = parts.filter((part) => typeof part === "string");
+      const plain = value.replaceAll("$$", "$");
+      let at = 0;
+      for (const text of texts) {
+        const found = plain.indexOf(text.replaceAll("$$", "$"), at);
+        expect(found, value).toBeGreaterThanOrEqual(0);
+        at = found;
+      }
+    } catch (error) {
+      counts.faulty += 1;
+      expect(error).toBeInstanceOf(ShapeError);
+    }
+  }
+  expect(Math.min(...Object.values(counts))).toBeGreaterThan(100);
 });

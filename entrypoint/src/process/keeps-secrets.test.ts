@@ -20,6 +20,7 @@ import type { Started } from "./harness.ts";
 
 const MARK = "MARKEDSECRET";
 const WRAP = `hvs.${MARK}-wrapping`;
+const base64 = (text: string): string => Buffer.from(text).toString("base64");
 const marks = [
   MARK,
   KEY_TEXT,
@@ -76,6 +77,34 @@ const paths: readonly [string, Path][] = [
   [
     "the renewal is refused with a quotation",
     breaks("auth/token/renew-self", 403, `{"errors":["${MARK}"]}`),
+  ],
+  [
+    "Vault quotes secrets when it is written to",
+    breaks("pki/issue/web", 400, `{"errors":["${MARK} is not allowed"]}`),
+  ],
+  [
+    "Vault answers a write with another shape",
+    breaks("pki/issue/web", 200, `{"data":["${MARK}"]}`),
+  ],
+  [
+    "a batch is not decrypted and quoted",
+    breaks(
+      "transit/decrypt/web",
+      400,
+      `{"data":{"batch_results":[{"plaintext":"","error":"${MARK}"}]}}`,
+    ),
+  ],
+  [
+    "a ciphertext holds no text",
+    breaks(
+      "transit/decrypt/web",
+      200,
+      `{"data":{"batch_results":[{"plaintext":"${Buffer.from(`${MARK}\xff`, "latin1").toString("base64")}"}]}}`,
+    ),
+  ],
+  [
+    "the token is not taken back, with a quotation",
+    breaks("auth/token/revoke-self", 403, `{"errors":["${MARK}"]}`),
   ],
   [
     "a secret cannot be a variable",
@@ -157,10 +186,22 @@ test.concurrent.each(paths)("when %s", async (_name, path) => {
     b: `${MARK}-b`,
     [`${MARK.toLowerCase()}`]: MARK,
   });
+  vault.override("pki/issue/web", (_seen, response) =>
+    respond(response, 200, { data: { certificate: MARK } }),
+  );
+  vault.override("transit/decrypt/web", (_seen, response) =>
+    respond(response, 200, {
+      data: { batch_results: [{ plaintext: base64(MARK) }] },
+    }),
+  );
   const started = await start(["echo", "ran"], {
     ...settingsFor(vault),
     WIS_LOG_LEVEL: "debug",
     VAULT_TOKEN: MARK,
+    VAULT_TRANSIT_KEY_ID: "web",
+    REFERENCE: `${MARK}\${vault:kv1/db#b}`,
+    WRITTEN: `>>vault:pki/issue/web#certificate#{"common_name":"${MARK}"}`,
+    ENCRYPTED: `vault:v1:${base64(MARK)}`,
   });
   const port = await started.port();
   const answer = await path(vault, started, port);
@@ -186,6 +227,11 @@ test("settings that are wrong are named and never shown", async () => {
     WIS_LISTEN: MARK,
     WIS_TASK_ARN: MARK,
     WIS_SECRETS: `//${MARK}`,
+    WIS_PREFIX: `${MARK}-`,
+    WIS_PASSTHROUGH: `${MARK}-`,
+    REFERENCE: `vault:${MARK}`,
+    OTHER: `\${vault:${MARK}/x#y`,
+    WRITTEN: `>>vault:a/b#c#{"${MARK}"}`,
     VAULT_ADDR: `https://u:${MARK}@vault`,
     [`WIS_${MARK}=`]: "x",
   });
