@@ -3,6 +3,7 @@
 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { openConnections, request } from "@vaultbuddy/common/daemon";
 import { looseTask, notify, Stack, until } from "@vaultbuddy/devstack";
 import type { Daemon, LooseTask } from "@vaultbuddy/devstack";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -64,12 +65,18 @@ test("when the task has stopped its claim is forgotten without a word of complai
 });
 
 async function notifyStopped(task: LooseTask): Promise<void> {
-  const answer = await fetch(`${url}/v1/stopped`, {
+  const dispatcher = openConnections({ perOrigin: 1, connectTimeout: 5000 });
+  const answer = await request({
     method: "POST",
+    url: `${url}/v1/stopped`,
     headers: { "content-type": "application/json" },
     body: JSON.stringify(task.notice),
+    timeout: 5000,
+    maxBytes: 64 * 1024,
+    dispatcher,
   });
   expect(answer.status).toBeLessThan(300);
+  await dispatcher.destroy();
 }
 
 test.each([
