@@ -163,7 +163,7 @@ describe("a container with WIS_MODE=dev", () => {
       expect(code).toBe("bad_delivery");
       expect(vault.requests).toEqual([]);
     } finally {
-      await vault.stop();
+      vault.stop();
     }
   });
 

@@ -4,28 +4,24 @@
 // container there are no tools: the bundle is made of ../main.ts, where every argument belongs to the command. The two
 // dashes above are for Node, which would take our --env-file for its own flag of that name, wherever it stands.
 
-import { closeSync, openSync, readSync } from "node:fs";
+import { createReadStream } from "node:fs";
 
 /** More than any delivery holds, in bytes: whoever names a disk image by mistake hears of it at once. */
 const MOST = 1024 * 1024;
 
-/** Also from a pipe: `--env-file <(sops -d .env)` writes the values nowhere. */
-function readCapped(path: string): Uint8Array {
-  const descriptor = openSync(path, "r");
-  try {
-    const bytes = Buffer.alloc(MOST + 1);
-    let size = 0;
-    for (let got = -1; got !== 0 && size < bytes.length;) {
-      got = readSync(descriptor, bytes, size, bytes.length - size, null);
-      size += got;
-    }
+/** Also from a pipe: `--env-file <(sops -d .env)` writes the values nowhere. `-` is standard input. */
+async function readCapped(path: string): Promise<Uint8Array> {
+  const stream = path === "-" ? process.stdin : createReadStream(path);
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+    size += chunk.length;
     if (size > MOST) {
       throw Object.assign(new Error("too large"), { code: "EFBIG" });
     }
-    return bytes.subarray(0, size);
-  } finally {
-    closeSync(descriptor);
+    chunks.push(chunk);
   }
+  return Buffer.concat(chunks);
 }
 
 if (process.argv[2] === "--") {

@@ -35,10 +35,9 @@ async function tool(
     env: {},
     read: (path) => {
       const text = lent.files?.[path];
-      if (text === undefined) {
-        throw Object.assign(new Error(path), { code: "ENOENT" });
-      }
-      return Buffer.from(text);
+      return text === undefined
+        ? Promise.reject(Object.assign(new Error(path), { code: "ENOENT" }))
+        : Promise.resolve(Buffer.from(text));
     },
     print: (text) => (out += text),
     note: (line) => (err += `${line}\n`),

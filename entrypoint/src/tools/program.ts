@@ -22,8 +22,8 @@ import { wrap } from "./wrap.ts";
 /** What the process lends. */
 export interface Lent {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Reads a file's bytes, no more than a tool could use. */
-  readonly read: (path: string) => Uint8Array;
+  /** Reads a file, or standard input for `-`; no more than a tool could use. */
+  readonly read: (path: string) => Promise<Uint8Array>;
   readonly print: (text: string) => void;
   readonly note: (line: string) => void;
   /** Connects to the Docker that the environment names. Throws where it names none that can be. */
@@ -112,11 +112,11 @@ function addSend(program: Command, lent: Lent): void {
         throw new ToolFailure("usage", "the address must be https://host:port");
       }
       const { taskArn, containerName, containerId, timeout } = settings;
-      const pairs = readPairs(envFile, lent);
+      const pairs = await readPairs(envFile, lent);
       await send(
         {
           place,
-          key: familyKey(readKey(settings, lent)),
+          key: familyKey(await readKey(settings, lent)),
           pairs,
           aud: {
             ...(taskArn === undefined ? {} : { taskArn }),
@@ -134,10 +134,10 @@ function addSend(program: Command, lent: Lent): void {
   addSettings(command, sendSettings);
 }
 
-function readKey(
+async function readKey(
   { key, keyFile }: SettingsOf<typeof sendSettings>,
   lent: Lent,
-): SecretBytes {
+): Promise<SecretBytes> {
   if ((key === undefined) === (keyFile === undefined)) {
     throw new ToolFailure(
       "usage",
@@ -148,7 +148,8 @@ function readKey(
     return key;
   }
   try {
-    return parseKey(textFrom(keyFile ?? "", lent));
+    const bytes = await lent.read(keyFile ?? "");
+    return parseKey(Buffer.from(bytes).toString("latin1"));
   } catch (error) {
     const why =
       error instanceof RangeError
@@ -161,14 +162,13 @@ function readKey(
   }
 }
 
-function textFrom(path: string, lent: Lent): string {
-  return Buffer.from(lent.read(path)).toString("latin1");
-}
-
-function readPairs(path: string, lent: Lent): ReadonlyMap<string, Secret> {
+async function readPairs(
+  path: string,
+  lent: Lent,
+): Promise<ReadonlyMap<string, Secret>> {
   let bytes: Uint8Array;
   try {
-    bytes = lent.read(path === "-" ? "/dev/stdin" : path);
+    bytes = await lent.read(path);
   } catch (error) {
     throw new ToolFailure(
       "usage",
