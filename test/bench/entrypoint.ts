@@ -1,11 +1,16 @@
 // What the entrypoint costs: from a container's start until it listens, as a ratio to a bare Node that opens a listener
-// in the same container, one after the other; and the memory while it waits and once the command runs.
+// in the same container, one after the other; the memory while it waits and once the command runs; and what a delivery
+// takes.
 
 import { writeFile } from "node:fs/promises";
+import { availableParallelism, loadavg } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { must, run, words } from "../bundle/docker.ts";
 import { Kit, noBundle } from "../bundle/kit.ts";
+import { benchDelivery } from "./delivery.ts";
+import { median, render } from "./table.ts";
+import type { Row } from "./table.ts";
 
 const rounds = 60;
 /** Runs at the beginning that only warm the caches. */
@@ -20,7 +25,7 @@ const settings = words(
   "-e WIS_LISTEN=0.0.0.0:0 -e VAULT_ADDR=http://127.0.0.1:8200 -e WIS_HMAC_KEY=PPdRfsVlbj5U9fa46RKkketChkYaZ1HsDQnA8dA1ZeQ -e WIS_TASK_ARN=arn:aws:ecs:us-east-1:123456789012:task/default/0123456789abcdef0123456789abcdef -e WIS_CONTAINER_NAME=web -e WIS_LOG_LEVEL=info",
 );
 
-/** Measures, and writes a line for each figure. */
+/** Measures, and writes a table. */
 export async function benchEntrypoint(
   write: (line: string) => void,
 ): Promise<void> {
@@ -29,25 +34,41 @@ export async function benchEntrypoint(
   }
   const kit = await Kit.make(["scratch", "busybox"]);
   try {
-    await start(kit, write);
-    await memory(kit, write);
+    const bare = await bareNode();
+    const rows = [
+      await start(kit, bare),
+      ...(await memory(kit)),
+      ...(await benchDelivery(kit, bare)),
+    ];
+    const load = loadavg().map((one) => one.toFixed(1));
+    write(
+      `${availableParallelism()} cores; load of the last 1, 5 and 15 minutes ${load.join(", ")}, the bench's own with it`,
+    );
+    render(rows).forEach(write);
   } finally {
     await kit.close();
   }
 }
 
-async function start(kit: Kit, write: (line: string) => void): Promise<void> {
+/** The arguments of `docker run` that put a bare Node and its libraries into an image that has none. */
+async function bareNode(): Promise<string[]> {
+  const libraries = (await must("ldd", [process.execPath])).match(
+    /\/\S+(?= \(0x)/g,
+  );
+  return [
+    ...words(`-v ${process.execPath}:/bare/node:ro`),
+    ...(libraries ?? []).flatMap((path) => ["-v", `${path}:${path}:ro`]),
+  ];
+}
+
+async function start(kit: Kit, bareOptions: readonly string[]): Promise<Row> {
   const timer = join(kit.out, "timer");
   const source = fileURLToPath(new URL("timer.c", import.meta.url));
   await must("musl-gcc", ["-std=c11", "-Os", "-static", "-o", timer, source]);
   await writeFile(join(kit.out, "listen.cjs"), listener);
-  const libraries = (await must("ldd", [process.execPath])).match(
-    /\/\S+(?= \(0x)/g,
-  );
   const output = await must("docker", [
     ...words(`run --rm -v ${kit.out}:/bench:ro`),
-    ...words(`-v ${process.execPath}:/bare/node:ro`),
-    ...(libraries ?? []).flatMap((path) => ["-v", `${path}:${path}:ro`]),
+    ...bareOptions,
     ...kit.mount,
     ...settings,
     kit.image("scratch"),
@@ -61,25 +82,38 @@ async function start(kit: Kit, write: (line: string) => void): Promise<void> {
     .map((line) => Number(line.split(" ")[1]));
   const bare = times.filter((_, index) => index % 2 === 0);
   const ours = times.filter((_, index) => index % 2 === 1);
-  // Neighbours are compared, because whatever else this machine does comes and goes.
-  const ratio = median(ours.map((ns, round) => ns / (bare[round] ?? 0)));
   const ms = (all: readonly number[]): string => (median(all) / 1e6).toFixed(1);
-  write(
-    `start to listening: ${ratio.toFixed(2)} × a bare Node (median of ${rounds} pairs: about ${ms(ours)} ms to ${ms(bare)} ms; bar 1.20)`,
-  );
+  return {
+    what: "start to listening, as a ratio to a bare Node that listens",
+    // Neighbours are compared, because whatever else this machine does comes and goes.
+    values: ours.map((ns, round) => ns / (bare[round] ?? 0)),
+    unit: "×",
+    bar: 1.2,
+    note: `${ms(ours)} ms to ${ms(bare)} ms`,
+  };
 }
 
-async function memory(kit: Kit, write: (line: string) => void): Promise<void> {
+async function memory(kit: Kit): Promise<Row[]> {
   const waiting = await observe(kit, settings);
   const after = await observe(kit, words("-e WIS_MODE=off"));
   const without = await observe(kit, undefined);
-  const mb = (kb: number): string => (kb / 1024).toFixed(1);
-  write(
-    `while it waits: ${mb(waiting.Rss)} MiB resident, of which ${mb(waiting.Pss_Anon)} MiB its own and the rest files that containers of a host share; ${waiting.threads} threads (bar 60 MiB)`,
-  );
-  write(
-    `after exec: ${after.processes} process of ${after.Rss} KiB; without the entrypoint ${without.processes} of ${without.Rss} KiB`,
-  );
+  const mib = (kib: number): number => kib / 1024;
+  return [
+    {
+      what: "resident while it waits",
+      values: [mib(waiting.Rss)],
+      unit: "MiB",
+      bar: 60,
+      note: `${mib(waiting.Pss_Anon).toFixed(1)} MiB its own, the rest files that containers of a host share; ${waiting.threads} threads`,
+    },
+    {
+      what: "after exec, processes more than without the entrypoint",
+      values: [after.processes - without.processes],
+      unit: "processes",
+      bar: 0,
+      note: `${after.threads} thread of ${after.Rss} KiB; without the entrypoint ${without.threads} of ${without.Rss} KiB`,
+    },
+  ];
 }
 
 interface Observed {
@@ -121,9 +155,4 @@ async function observe(
   } finally {
     await run("docker", ["rm", "-f", id]);
   }
-}
-
-function median(values: readonly number[]): number {
-  const inOrder = values.toSorted((a, b) => a - b);
-  return inOrder[Math.floor(inOrder.length / 2)] ?? Number.NaN;
 }
