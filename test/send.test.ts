@@ -52,11 +52,14 @@ describe.skipIf(noBundle)("vaultbuddy-entrypoint send", () => {
     const settings = { WIS_MODE: "dev", WIS_HMAC_KEY: KEY, ...env };
     return [
       ...words("run --rm --hostname probe --read-only --cap-drop ALL"),
-      ...["-p", `127.0.0.1:${port}:9202`, ...kit.mount],
+      ...words(`-p 127.0.0.1:${port}:9202`),
+      ...kit.mount,
       ...Object.entries(settings).flatMap(([name, value]) =>
         value === "" ? [] : ["-e", `${name}=${value}`],
       ),
-      ...[kit.image(kind), "/vaultbuddy/entrypoint", ...command],
+      kit.image(kind),
+      "/vaultbuddy/entrypoint",
+      ...command,
     ];
   }
 
@@ -82,7 +85,8 @@ describe.skipIf(noBundle)("vaultbuddy-entrypoint send", () => {
           ...Object.entries(outside).map(([name, value]) => `${name}=${value}`),
           ...words("docker run --rm --hostname probe --read-only"),
           ...words(`--cap-drop ALL --env-file ${file}`),
-          ...[kit.image(kind), "/probe"],
+          kit.image(kind),
+          "/probe",
         ]),
       ]);
       expect(sent, behind.stderr).toMatchObject({ code: 0, stdout: "" });
