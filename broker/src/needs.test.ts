@@ -78,11 +78,7 @@ describe("a token role", () => {
       { ...good, explicitMaxTtl: 7199 },
       /longer than its role lets a token live/,
     ],
-    [
-      "that cannot be renewed",
-      { ...good, renewable: false },
-      /renewable=true/,
-    ],
+    ["that cannot be renewed", { ...good, renewable: false }, /renewable=true/],
     ["that is no orphan", { ...good, orphan: false }, /orphan=true/],
     [
       "that names no policies",

@@ -58,9 +58,7 @@ export async function timeline(
 }
 
 /** The names of what the app received beside what every container has. */
-function secretNames(
-  variables: Readonly<Record<string, string>>,
-): string {
+function secretNames(variables: Readonly<Record<string, string>>): string {
   return Object.keys(variables)
     .filter((name) => !ordinary.test(name))
     .toSorted()
