@@ -4,7 +4,10 @@
 import { execFileSync } from "node:child_process";
 import {
   appLine,
+  looseTask,
+  notify,
   runSample,
+  sampleFamily,
   sampleSecrets,
   Stack,
   stopTask,
@@ -12,7 +15,9 @@ import {
 } from "@vaultbuddy/devstack";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { must, run, words } from "./bundle/docker.ts";
+import type { Ran } from "./bundle/docker.ts";
 import { Kit, madeKinds, noBundle } from "./bundle/kit.ts";
+import type { Kind } from "./bundle/roots.ts";
 import { noDocker } from "./docker.ts";
 import { lives, mintedAccessors } from "./facts.ts";
 
@@ -162,6 +167,125 @@ describe.skipIf(noBundle)("in front of any image", () => {
     },
     60_000,
   );
+
+  describe("with a broker", () => {
+    let stack: Stack;
+    let url: string;
+    beforeAll(async () => {
+      stack = await Stack.start({ containers: false });
+      ({ url } = await stack.startBroker());
+    });
+    afterAll(() => stack?.close());
+
+    /** Runs our own Node, which every image has then, behind the entrypoint of a container that is served. */
+    async function serve(
+      kind: Kind,
+      options: string,
+      env: Record<string, string>,
+    ): Promise<Ran> {
+      const task = await looseTask(stack);
+      const all = {
+        WIS_LISTEN: `${stack.aws.hostAddress}:${task.port}`,
+        WIS_HMAC_KEY: stack.familyKey(sampleFamily),
+        WIS_TASK_ARN: task.notice.taskArn,
+        WIS_CONTAINER_NAME: task.notice.containerName,
+        WIS_CONTAINER_ID: task.notice.containerId,
+        VAULT_ADDR: stack.vault.addr,
+        // So that our Node runs as the command, too, where the image has what would change it.
+        LD_LIBRARY_PATH: "/vaultbuddy/lib",
+        OPENSSL_CONF: "/dev/null",
+        ...env,
+      };
+      const looking = `
+        const { readFileSync, statSync } = require("node:fs");
+        const look = (path) => [
+          readFileSync(path, "utf8"),
+          (statSync(path).mode & 0o7777).toString(8),
+          statSync(path).uid + ":" + statSync(path).gid,
+        ];
+        process.stdout.write(JSON.stringify(process.argv.slice(1).map(look)));`;
+      const told = notify(url, task.notice, 30_000);
+      const ran = await run("docker", [
+        ...words(`run --rm --network host ${options}`),
+        ...kit.mount,
+        ...Object.entries(all).flatMap(([name, value]) => [
+          "-e",
+          `${name}=${value}`,
+        ]),
+        kit.image(kind),
+        ...words("/vaultbuddy/entrypoint /vaultbuddy/lib/node -e"),
+        looking,
+        "/secrets/a.json",
+        "/secrets/deep/b",
+      ]);
+      expect((await told).code, ran.stderr).toBe("delivered");
+      return ran;
+    }
+    const files = {
+      WIS_FILES_DIR: "/secrets",
+      WIS_FILES: JSON.stringify([
+        { path: "/secrets/a.json", secret: "secret/sample" },
+        {
+          path: "/secrets/deep/b",
+          template: "{{vault:secret/sample#DB_PASSWORD}}",
+          mode: "0440",
+          owner: "4711:4712",
+        },
+      ]),
+    };
+    const json = `{"DB_PASSWORD":"${DB_PASSWORD}","DB_USER":"${DB_USER}"}`;
+
+    test.each(madeKinds)(
+      "%s: a confined container has its files",
+      async (kind) => {
+        const ran = await serve(
+          kind,
+          `${confined} --tmpfs /secrets:uid=4711,mode=0700`,
+          files,
+        );
+        expect(ran.code, ran.stderr).toBe(0);
+        expect(JSON.parse(ran.stdout)).toEqual([
+          [json, "400", "4711:4712"],
+          [DB_PASSWORD, "440", "4711:4712"],
+        ]);
+      },
+      60_000,
+    );
+
+    test("root gives a file away with the one capability that this takes", async () => {
+      const ran = await serve(
+        "scratch",
+        "--read-only --cap-drop ALL --cap-add CHOWN --cap-add DAC_READ_SEARCH --tmpfs /secrets",
+        files,
+      );
+      expect(ran.code, ran.stderr).toBe(0);
+      expect(JSON.parse(ran.stdout)).toEqual([
+        [json, "400", "0:0"],
+        [DB_PASSWORD, "440", "4711:4712"],
+      ]);
+    }, 60_000);
+
+    test("a tmpfs that is too small leaves no file and no token", async () => {
+      const large = JSON.stringify([
+        { path: "/secrets/a.json", secret: "secret/sample" },
+        {
+          path: "/secrets/deep/b",
+          template: `${"x".repeat(20_000)}{{vault:secret/sample#DB_PASSWORD}}`,
+        },
+      ]);
+      const ran = await serve(
+        "busybox",
+        `${confined} --tmpfs /secrets:uid=4711,mode=0700,size=16k`,
+        { ...files, WIS_FILES: large },
+      );
+      expect(ran.code, ran.stderr).toBe(238);
+      expect(ran.stderr).toContain('"/secrets/deep/b" (ENOSPC)');
+      expect(ran.stderr).not.toContain(DB_PASSWORD);
+      expect(await lives(stack, mintedAccessors(stack).at(-1) ?? "")).toBe(
+        false,
+      );
+    }, 60_000);
+  });
 
   test("a volume is a disk, and is taken only where that is said", async () => {
     const volume = await must("docker", ["volume", "create"]);

@@ -3,7 +3,6 @@
 
 import {
   chmodSync,
-  chownSync,
   closeSync,
   constants,
   fchmodSync,
@@ -54,7 +53,7 @@ export function preparePlaces(area: Area, places: readonly Place[]): void {
   });
   for (const place of places) {
     attempt(place.path, () => {
-      const folder = makeFolders(area.directory, place);
+      const folder = makeFolders(area.directory, place.path);
       if (!area.disk && !IN_MEMORY.includes(statfsSync(folder).type)) {
         throw unwritable(
           `${quote(folder)} is on a file system that keeps what is written to it, and not on a tmpfs (${area.allowedBy} takes it all the same)`,
@@ -102,8 +101,11 @@ export function writeFiles(
   return remove;
 }
 
-/** The directory of a file; those below the named one are made, and none of them may be a link. */
-function makeFolders(root: string, { path, owner }: Place): string {
+/**
+ * The directory of a file; those below the named one are made, and none of them may be a link. They stay ours: to write
+ * into one that was given away would take a capability.
+ */
+function makeFolders(root: string, path: string): string {
   const segments = path
     .slice(root.length + 1)
     .split("/")
@@ -114,9 +116,6 @@ function makeFolders(root: string, { path, owner }: Place): string {
     try {
       mkdirSync(folder);
       chmodSync(folder, 0o755);
-      if (owner !== undefined) {
-        chownSync(folder, owner.uid, owner.gid);
-      }
     } catch (error) {
       if (systemCode(error) !== "EEXIST") {
         throw error;
