@@ -21,7 +21,7 @@ export const exits = {
   not_found: {
     code: 127,
     advice:
-      "check the command: setting ENTRYPOINT or entryPoint drops the image's own CMD, so it has to be written again",
+      "check the command: setting ENTRYPOINT or entryPoint drops the image's own CMD, so it has to be written again (vaultbuddy-entrypoint wrap IMAGE prints it)",
   },
   settings: {
     code: 220,

@@ -6,6 +6,7 @@ import { keysSettings } from "../../broker/src/keys.ts";
 import { serveSettings } from "../../broker/src/settings.ts";
 import { exits } from "../../entrypoint/src/exit.ts";
 import { settings as entrypointSettings } from "../../entrypoint/src/settings.ts";
+import { sendSettings } from "../../entrypoint/src/tools/settings.ts";
 
 interface Row {
   readonly flag?: string;
@@ -77,6 +78,7 @@ const tables: Readonly<Record<string, string>> = {
   "settings of keys public": flags(keysSettings.public),
   "settings of keys derive": flags(keysSettings.derive),
   "settings of the agent": flags(agentSettings),
+  "settings of send": flags(sendSettings),
   "settings of the entrypoint": variables(entrypointSettings),
   "codes of the broker": codes(noticeCodes),
   "codes of the entrypoint": codes(deliveryCodes),
