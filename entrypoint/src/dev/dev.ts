@@ -58,6 +58,9 @@ export async function runDev(
         variables: left,
       });
     }
+    if (given.has("WIS_FILES")) {
+      log.warn("the files of WIS_FILES are not written with WIS_MODE=dev");
+    }
     log.info("starting the command", {
       variables: [...verified.env.keys()].toSorted().join(","),
     });

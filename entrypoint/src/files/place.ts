@@ -71,7 +71,7 @@ export function preparePlaces(area: Area, places: readonly Place[]): void {
 
 /**
  * Writes the files. Throws {@link Failure} `file_unwritable`, and none of them is left then; else answers what removes
- * them again.
+ * them again, which throws nothing.
  */
 export function writeFiles(
   files: readonly (Place & { readonly content: Secret })[],
@@ -79,7 +79,11 @@ export function writeFiles(
   const written: string[] = [];
   const remove = (): void => {
     for (const path of written.splice(0)) {
-      rmSync(path, { force: true });
+      try {
+        rmSync(path, { force: true });
+      } catch {
+        // In a directory that is not ours what was given away may not be removed. The token still has to be revoked.
+      }
     }
   };
   try {

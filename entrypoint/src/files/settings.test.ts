@@ -56,6 +56,7 @@ test.each<[string, unknown]>([
   ["an owner by name", [{ ...one, owner: "canary:canary" }]],
   ["an unknown member", [{ ...one, canary: 1 }]],
   ["one path twice", [one, { ...one, secret: "secret/canary" }]],
+  ["a path below another", [one, { ...one, path: "/run/secrets/a/b/canary" }]],
 ])("%s is refused without being quoted", (_what, files) => {
   expect(() => read(files)).toThrow(
     expect.objectContaining({

@@ -78,7 +78,16 @@ function parseFiles(value: string): readonly FileSpec[] {
   if (paths.size < list.length) {
     throw new ShapeError("files", "must name each path once");
   }
+  if (list.some(({ path }) => folders(path).some((one) => paths.has(one)))) {
+    throw new ShapeError("files", "must not name a path below another file");
+  }
   return list;
+}
+
+/** Every directory above a path. */
+function folders(path: string): string[] {
+  const parts = path.split("/");
+  return parts.slice(1, -1).map((_, at) => parts.slice(0, at + 2).join("/"));
 }
 
 function parseFile(value: unknown, at: string): FileSpec {

@@ -73,6 +73,7 @@ describe("a container with WIS_MODE=dev", () => {
       ...settings,
       A: "vault:secret/web#a",
       DB_URL: "vault:secret/db#url",
+      WIS_FILES: "[]",
     });
     await post(
       await started.port(),
@@ -81,6 +82,7 @@ describe("a container with WIS_MODE=dev", () => {
     expect(await started.ended).toBe(0);
     expect(started.out()).toMatch(/^\|vault:secret\/web#a\|sent\n/);
     expect(started.err()).toContain("as they are variables=A\n");
+    expect(started.err()).toContain("the files of WIS_FILES are not written");
   });
 
   /** What it answers, while it goes on waiting; then it is given what is right. */

@@ -166,6 +166,27 @@ test.each<[string, (env: Record<string, string>) => object, number, string]>([
   expect(vault.requests).toEqual([]);
 });
 
+test("a directory that vanishes at the last moment costs the token and leaves no file", async () => {
+  vault.secrets.set("secret/db", { user: "app" });
+  const gone = join(directory, "gone");
+  const env = settings([
+    { path: join(gone, "a"), secret: "secret/db" },
+    { path: join(directory, "b"), template: "{{vault:secret/db#user}}" },
+  ]);
+  const started = await start(["true"], env);
+  const port = await started.port();
+  vault.override("secret/data/db", () => {
+    // Somebody else's doing, between the look and the writing.
+    rmSync(gone, { recursive: true });
+    return undefined;
+  });
+  await post(port, sign(deliveryFor(vault, "wrap-1")));
+  expect(await started.ended).toBe(238);
+  expect(started.err()).toContain("(ENOENT)");
+  expect(readdirSync(directory)).toEqual([]);
+  expect(vault.paths().at(-1)).toBe("auth/token/revoke-self");
+});
+
 test("a signal between the reads leaves nothing", async () => {
   vault.secrets.set("secret/db", { user: "app" });
   const env = settings([{ secret: "secret/db" }]);
