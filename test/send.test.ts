@@ -2,7 +2,7 @@
 // that were started with plain `docker run`. What the command gets is what `docker run --env-file` would have given it.
 
 import { randomBytes } from "node:crypto";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { freePort } from "@vaultbuddy/devstack";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -10,7 +10,7 @@ import { must, run, words } from "./bundle/docker.ts";
 import type { Ran } from "./bundle/docker.ts";
 import { Kit, madeKinds, noBundle } from "./bundle/kit.ts";
 import type { Kind } from "./bundle/roots.ts";
-import { startTool, tool } from "./bundle/tool.ts";
+import { startTool, tool, toolCommand } from "./bundle/tool.ts";
 
 const KEY = randomBytes(32).toString("base64url");
 const TASK =
@@ -205,6 +205,36 @@ describe.skipIf(noBundle)("vaultbuddy-entrypoint send", () => {
     const ended = await container;
     expect(ended).toMatchObject({ code: 225, stdout: "" });
     expect(ended.stderr).not.toContain("marked");
+  }, 60_000);
+
+  test("what docs/send.md shows", async () => {
+    const page = await readFile(
+      new URL("../docs/send.md", import.meta.url),
+      "utf8",
+    );
+    const [start = "", hand = ""] = [
+      ...page.matchAll(/```sh\n([^]*?)```/g),
+    ].map(([, block = ""]) => block);
+    const port = await freePort();
+    const here = (script: string): string[] => [
+      "-euc",
+      `cd ${kit.out}\n${script
+        .replace("127.0.0.1:9202:", `127.0.0.1:${port}:`)
+        .replace("localhost:9202", `localhost:${port}`)
+        .replace("$PWD/dist/vaultbuddy", kit.volume)
+        .replace("web:1.4.2 node server.js", `${kit.image("scratch")} /probe`)
+        .replace("npx --yes pnpm@12 -s vaultbuddy-entrypoint", toolCommand)
+        .replace("--env-file .env", "--env-file pairs.env")}`,
+    ];
+    const container = run("sh", here(start));
+    await expect
+      .poll(() => readFile(join(kit.out, "dev.key"), "utf8").catch(() => ""), {
+        timeout: 10_000,
+      })
+      .toMatch(/\n$/);
+    const sent = await run("sh", here(hand));
+    expect(sent.code, sent.stderr).toBe(0);
+    expect((await container).stdout).toContain("DB_PASSWORD=marked secret");
   }, 60_000);
 
   test.each([

@@ -8,6 +8,9 @@ const main = fileURLToPath(
   new URL("../../entrypoint/src/tools/main.ts", import.meta.url),
 );
 
+/** The same for a shell. */
+export const toolCommand = `"${process.execPath}" -- "${main}"`;
+
 /** A tool that was started. */
 export interface Tool {
   readonly ended: Promise<Ran>;

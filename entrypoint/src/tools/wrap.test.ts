@@ -1,5 +1,6 @@
 // What is printed for images of every kind. test/wrap.test.ts runs it.
 
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { ToolFailure } from "./failure.ts";
 import type { ImageFacts } from "./image.ts";
@@ -202,4 +203,19 @@ test("for a person, both ways stand one below the other", () => {
     '   ENTRYPOINT ["/vaultbuddy/entrypoint","docker-entrypoint.sh"]\n',
   );
   expect(text).toContain('"entryPoint": [');
+});
+
+test("what docs/wrap.md shows is what is printed", () => {
+  const page = readFileSync(
+    new URL("../../../docs/wrap.md", import.meta.url),
+    "utf8",
+  );
+  const [, shown] = /```console\n\$ .* wrap .*\n([^]*?)```/.exec(page) ?? [];
+  const facts = {
+    name: "web:1.4.2",
+    cmd: ["node", "server.js"],
+    user: "node",
+    workingDir: "/app",
+  };
+  expect(printed(wrapped(facts))).toBe(shown);
 });

@@ -30,6 +30,7 @@ import {
 import { parseClusterArn, parseTaskArn } from "./ecs.ts";
 import { signJws, verifyJws } from "./jws.ts";
 import { parseNotice } from "./notice.ts";
+import { parsePlainDelivery, parsePlainReceipt } from "./plain.ts";
 
 const key = deriveFamilyKey(
   new SecretBytes(Buffer.alloc(32, 7)),
@@ -62,6 +63,8 @@ describe("whatever bytes come", () => {
   test.each<[string, (bytes: Buffer) => unknown]>([
     ["a notice", parseNotice],
     ["a delivery", parseDelivery],
+    ["plain pairs", parsePlainDelivery],
+    ["the receipt of plain pairs", parsePlainReceipt],
     ["a signature", (bytes) => verifyJws(bytes, key)],
     ["a receipt", parseReceipt],
     ["an outcome", parseDelivered],
