@@ -23,6 +23,7 @@ import { readAll, renew } from "./read.ts";
 import type { Answers } from "./read.ts";
 import { Reception } from "./receive.ts";
 import type { Accepted } from "./receive.ts";
+import { rehearse } from "./rehearse.ts";
 import { serve } from "./serve.ts";
 import { unwrap } from "./unwrap.ts";
 import { Vault } from "./vault.ts";
@@ -90,7 +91,7 @@ export async function runEntrypoint(
       unwrap: async (verified) => {
         const used = vaults.open(verified.vault);
         const needs = needsOf(own, verified.delivery.secrets, files.needs);
-        used.warm(needs.sources.length + needs.ciphertexts.length);
+        used.warm(1 + needs.sources.length + needs.ciphertexts.length);
         return unwrap(verified, used, seconds, log, patience.signal);
       },
     });
@@ -105,6 +106,7 @@ export async function runEntrypoint(
       }
     });
     vaults.warm();
+    void rehearse(clock).catch(() => log.debug("the rehearsal did not end"));
     const over = failWhenOver(patience, reception, self);
     const accepted = await Promise.race([reception.taken, over]);
     const gives =
@@ -204,10 +206,10 @@ class Vaults {
     this.#log = log;
   }
 
-  /** Opens the connection to Vault before it is needed, where its address is known. */
+  /** Opens connections to Vault before they are needed, where its address is known: for the token's renewal and for what is read. */
   warm(): void {
     if (this.#pinned !== undefined) {
-      this.open(this.#pinned).warm(1);
+      this.open(this.#pinned).warm(2);
     }
   }
 

@@ -39,8 +39,11 @@ export class Client {
   readonly #agent: HttpAgent | HttpsAgent;
   readonly #spare: Socket[] = [];
 
-  /** `addr` is an http(s) URL; `ca` as PEM replaces the roots Node has. Throws when it holds no certificate. */
-  constructor(addr: string, ca?: string) {
+  /**
+   * `addr` is an http(s) URL; `ca` as PEM replaces the roots Node has; `dial` makes connections in another way than over
+   * the network. Throws when `ca` holds no certificate.
+   */
+  constructor(addr: string, ca?: string, dial?: () => Socket) {
     this.#base = new URL(addr);
     const options = { keepAlive: true, maxSockets: MOST_CONNECTIONS };
     if (ca !== undefined) {
@@ -52,7 +55,7 @@ export class Client {
     } else {
       this.#agent = new HttpAgent(options);
     }
-    this.#agent.createConnection = () => this.#take() ?? this.#dial();
+    this.#agent.createConnection = dial ?? (() => this.#take() ?? this.#dial());
   }
 
   /** Opens connections until `count` stand ready. A failure is told by the request that would have used it. */
