@@ -76,7 +76,7 @@ export async function runDev(
  * Whether the pairs are for this container and of now. Each name that one side has must be the other's, too: a container
  * that was told who it is takes nothing that is addressed to nobody, and the other way round. Throws the refusal that fits.
  */
-export function judgePlain(
+function judgePlain(
   delivery: PlainDelivery,
   self: KnownSelf,
   now: number,
