@@ -42,8 +42,12 @@ const own = {
 };
 const nothing = { sources: [], ciphertexts: [] };
 
+/** The port is open and the rest of the start comes first, in milliseconds; a delivery takes longer to come. */
+const PAUSE = 20;
+
 /** Goes through a delivery up to the command's environment. Rejects where something did not go as in a real one. */
 export async function rehearse(clock: Clock): Promise<void> {
+  await clock.sleep(PAUSE);
   const log = openLog("error", () => undefined);
   const iat = Math.floor(clock.now() / 1000);
   const seconds = (): number => iat;

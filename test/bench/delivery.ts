@@ -27,7 +27,7 @@ import { median } from "./table.ts";
 import type { Row } from "./table.ts";
 import { CONTAINER, TASK, WarmVault } from "./warm.ts";
 
-const rounds = 25;
+const rounds = 31;
 /** Rounds at the beginning that only warm the caches. */
 const warming = 2;
 /** How long a container stands before its delivery, in milliseconds: a broker has to hear of it first. */
@@ -41,7 +41,7 @@ const counts = [1, 10] as const;
 type Count = (typeof counts)[number];
 
 /** Milliseconds of one round. */
-type Round = Record<`${Kind | "vault"} ${Count}`, number>;
+type Round = Record<`${Kind} ${"delivery" | "vault"} ${Count}`, number>;
 
 /** The figures of deliveries. `bare` are the arguments of `docker run` that put a Node at /bare/node. */
 export async function benchDelivery(
@@ -57,7 +57,7 @@ export async function benchDelivery(
     await writeFile(join(kit.out, "ca.pem"), vault.ca);
     const measured: Round[] = [];
     for (let round = 0; round < rounds + warming; round += 1) {
-      const figures = await measure(kit, bare, vault);
+      const figures = await measure(kit, bare, vault, round % 2 === 1);
       if (round >= warming) {
         measured.push(figures);
       }
@@ -72,26 +72,32 @@ async function measure(
   kit: Kit,
   bare: readonly string[],
   vault: WarmVault,
+  turned: boolean,
 ): Promise<Round> {
   const figures: Partial<Round> = {};
-  for (const count of counts) {
-    for (const kind of kinds) {
-      const command = {
-        launcher: "/vaultbuddy/entrypoint /bench/first",
-        bare: "/bare/node /bench/entrypoint.cjs /bench/first",
-      }[kind];
-      const options = [
-        ...words(`--network host -v ${kit.out}:/bench:ro`),
-        ...(kind === "bare" ? bare : kit.mount),
-        ...settingsFor(vault.addr),
-        kit.image("scratch"),
-        ...words(command),
-      ];
-      figures[`${kind} ${count}`] = await deliver(options, vault, count);
+  for (const kind of kinds) {
+    const command = {
+      launcher: "/vaultbuddy/entrypoint /bench/first",
+      bare: "/bare/node /bench/entrypoint.cjs /bench/first",
+    }[kind];
+    const options = [
+      ...words(`--network host -v ${kit.out}:/bench:ro`),
+      ...(kind === "bare" ? bare : kit.mount),
+      ...settingsFor(vault.addr),
+      kit.image("scratch"),
+      ...words(command),
+    ];
+    // What is compared stands side by side, and in another order each time.
+    for (const count of turned ? counts.toReversed() : counts) {
+      figures[`${kind} delivery ${count}`] = await deliver(
+        options,
+        vault,
+        count,
+      );
+      figures[`${kind} vault ${count}`] = await vault.answers(
+        await vault.delivery(count),
+      );
     }
-    figures[`vault ${count}`] = await vault.answers(
-      await vault.delivery(count),
-    );
   }
   return figures as Round;
 }
@@ -190,28 +196,35 @@ async function send(socket: TLSSocket, delivery: Delivery): Promise<number> {
 
 function judge(measured: readonly Round[]): Row[] {
   const of = (name: keyof Round): number[] => measured.map((one) => one[name]);
-  const rows = kinds.flatMap((kind): Row[] => {
+  return kinds.flatMap((kind): Row[] => {
     const name = kind === "launcher" ? "the bundle" : "the bare script";
     // Neighbours are compared, because whatever else this machine does comes and goes.
-    const more = measured.map((one) => one[`${kind} 1`] - one["vault 1"]);
-    const times = measured.map((one) => one[`${kind} 1`] / one["vault 1"]);
-    const ten = measured.map((one) => one[`${kind} 10`] / one[`${kind} 1`]);
+    const more = measured.map(
+      (one) => one[`${kind} delivery 1`] - one[`${kind} vault 1`],
+    );
+    const ten = measured.map(
+      (one) => one[`${kind} delivery 10`] / one[`${kind} delivery 1`],
+    );
+    const ms = (what: "delivery" | "vault", count: Count): string =>
+      `${median(of(`${kind} ${what} ${count}`)).toFixed(1)} ms`;
+    const times = measured.map(
+      (one) => one[`${kind} delivery 1`] / one[`${kind} vault 1`],
+    );
     return [
       {
         what: `${name}: delivery to the command's first instruction, more than Vault's own answers`,
         values: more,
         unit: "ms",
         bar: 30,
-        note: `${median(of(`${kind} 1`)).toFixed(1)} ms to Vault's ${median(of("vault 1")).toFixed(1)} ms, ${median(times).toFixed(1)} ×`,
+        note: `${ms("delivery", 1)} to Vault's ${ms("vault", 1)}, ${median(times).toFixed(1)} ×`,
       },
       {
         what: `${name}: the same with ten secrets, as a ratio to one`,
         values: ten,
         unit: "×",
         bar: 1.5,
-        note: `${median(of(`${kind} 10`)).toFixed(1)} ms; Vault's own answers ${median(of("vault 10")).toFixed(1)} ms`,
+        note: `${ms("delivery", 10)} to ${ms("delivery", 1)}; Vault's own answers ${ms("vault", 10)} to ${ms("vault", 1)}`,
       },
     ];
   });
-  return rows;
 }
