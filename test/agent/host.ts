@@ -2,6 +2,7 @@
 // them as a process of its own. A label that nobody else has keeps the stories out of each other's way on one Docker.
 
 import { randomBytes } from "node:crypto";
+import { get as httpGet } from "node:http";
 import { fileURLToPath } from "node:url";
 import { Daemon, freePort } from "@vaultbuddy/devstack";
 import { startEmbeddedEngine } from "../../packages/devstack/src/embedded/engine.ts";
@@ -54,13 +55,22 @@ export async function startAgent({
   });
   await daemon.said("the agent watches");
   const metric = async (name: string): Promise<number> => {
-    const answer = await fetch(`http://${listen}/metrics`);
-    const line = (await answer.text())
+    const line = (await get(`http://${listen}/metrics`))
       .split("\n")
       .find((one) => one.startsWith(`vaultbuddy_agent_${name} `));
     return Number(line?.split(" ")[1] ?? 0);
   };
   return { daemon, metric };
+}
+
+async function get(url: string): Promise<string> {
+  return await new Promise((resolve, reject) => {
+    httpGet(url, { timeout: 10_000 }, (answer) => {
+      let text = "";
+      answer.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+      answer.on("end", () => resolve(text));
+    }).on("error", reject);
+  });
 }
 
 /** An engine with containers of one story. */

@@ -3,6 +3,7 @@
 
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,7 +20,7 @@ const rounds = 300;
 const warming = 30;
 const containers = 1000;
 /** Long enough for one more list after the first. */
-const settleMs = 40_000;
+const settleMs = 35_000;
 
 /** The yardstick: as little as Node can do to read an event and tell a broker. Arguments: socket, broker. */
 const reader = `const http = require("node:http");
@@ -87,10 +88,8 @@ type Start = (script: string, ...args: string[]) => ChildProcess;
 
 /** The arguments of an agent. */
 function settings(broker: string, dockerHost: string): string[] {
-  return [
-    ...["--broker", broker, "--docker", dockerHost],
-    ...["--listen", "127.0.0.1:0", "--log-level", "info"],
-  ];
+  const words = ["--broker", broker, "--docker", dockerHost];
+  return words.concat(["--listen", "127.0.0.1:0", "--log-level", "info"]);
 }
 
 function labels(n: number): Record<string, string> {
@@ -198,10 +197,17 @@ async function memory(
     write(
       `memory with ${containers} running containers, all noticed and listed again: ${mb(agents, "VmRSS")} MB resident, ${mb(agents, "VmHWM")} MB at most; a bare Node ${mb(bare, "VmRSS")} MB (medians of ${runs}; bar 80 MB)`,
     );
+    await Promise.all([...agents, ...bare].map(ended));
   } finally {
     await broker.close();
     await engine.close();
   }
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  const exit = once(child, "exit");
+  child.kill("SIGKILL");
+  await exit;
 }
 
 /** In MB of a million bytes, from what the kernel says in KiB. */
