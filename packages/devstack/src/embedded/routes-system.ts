@@ -101,8 +101,9 @@ function events(core: Core, ask: Ask): void {
     write: (line) => stream.write(line),
   });
   stream.on("drain", () => subscription.drained());
+  // At most the ring's 256: they are written whatever the reader's pace, so that none is lost when the stream ends here.
   for (const line of core.events.replay(filters, since, until))
-    subscription.take(line);
+    stream.write(line);
   const now = core.instants.now();
   if (until !== undefined && until <= now) {
     stream.end();
@@ -114,6 +115,7 @@ function events(core: Core, ask: Ask): void {
       ? core.closed
       : AbortSignal.any([core.closed, AbortSignal.timeout(span(until - now))]);
   const end = (): void => {
+    core.events.unsubscribe(subscription);
     stream.end();
   };
   over.addEventListener("abort", end, { once: true });
