@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "given.h"
@@ -126,6 +127,40 @@ static char *write_number(char *to, int number) {
   return to;
 }
 
+/*
+ * With WIS_SUPERVISE=true this process stays, as lib/supervise, and a child goes on to become Node. Returns there, with
+ * Node's end of the channel between the two. No signal may come before lib/supervise can take it.
+ */
+static int stay(int given_fd, int plan_fd, int listener_fd) {
+  int ends[2];
+  uint64_t all = ~(uint64_t)0, before;
+  if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) {
+    FAIL(EXIT_INTERNAL, "cannot make a channel (", strerror(errno), "): allow more open files (exit 239)");
+  }
+  int ours = move_up(ends[0]), theirs = move_up(ends[1]);
+  syscall(SYS_rt_sigprocmask, 0 /* SIG_BLOCK */, &all, &before, sizeof all);
+  pid_t node = fork();
+  if (node < 0) FAIL(EXIT_INTERNAL, "cannot start a process (", strerror(errno), "): allow more of them (exit 239)");
+  if (node == 0) {
+    close(ours);
+    /* The keys of a terminal reach the other process, which hands them on. */
+    setpgid(0, 0);
+    syscall(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &before, NULL, sizeof before);
+    return theirs;
+  }
+  close(theirs);
+  if (listener_fd >= 0) close(listener_fd);
+  char words[4][12];
+  write_number(words[0], given_fd);
+  write_number(words[1], plan_fd);
+  write_number(words[2], ours);
+  write_number(words[3], node);
+  char *const argv[] = {"vaultbuddy-supervise", words[0], words[1], words[2], words[3], NULL};
+  char *const env[] = {NULL};
+  execve(ROOT "/lib/supervise", argv, env);
+  FAIL(EXIT_INTERNAL, "cannot execute " ROOT "/lib/supervise (", strerror(errno), "): mount the whole folder (exit 239)");
+}
+
 int main(int argc, char **argv, char **env) {
   struct given given = {.magic = GIVEN_MAGIC, .room = room_for_strings()};
   /* Node raises the first to the hard limit anyhow, and the descriptors above need the room. No core: secrets are in it. */
@@ -137,6 +172,8 @@ int main(int argc, char **argv, char **env) {
   int plan_fd = make_memfd("vaultbuddy-plan");
 
   int listener_fd = bind_listener(env);
+  if (listener_fd >= 0) listener_fd = move_up(listener_fd);
+  int channel_fd = strcmp(value_of(env, "WIS_SUPERVISE"), "true") == 0 ? stay(given_fd, plan_fd, listener_fd) : -1;
 
   /* Node takes what stands behind the script as its arguments: the place, not a name, tells that these are ours. */
   char descriptors[64];
@@ -145,7 +182,11 @@ int main(int argc, char **argv, char **env) {
   end = write_number(end, plan_fd);
   if (listener_fd >= 0) {
     *end++ = ',';
-    write_number(end, move_up(listener_fd));
+    end = write_number(end, listener_fd);
+  }
+  if (channel_fd >= 0) {
+    *end++ = ';';
+    write_number(end, channel_fd);
   }
   char *const node_argv[] = {
       "vaultbuddy-entrypoint",

@@ -159,6 +159,7 @@ const executable = new Set([
   "entrypoint",
   "install",
   "lib/become",
+  "lib/supervise",
   "lib/node",
   "lib/ld.so",
   "lib/libc.so.6",

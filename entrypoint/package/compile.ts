@@ -1,4 +1,4 @@
-// The bundle's three C programs, each one static file of a few kilobytes. musl, because a static glibc is twenty times
+// The bundle's four C programs, each one static file of a few kilobytes. musl, because a static glibc is twenty times
 // the size and still loads parts of itself from the image.
 
 import { execFile } from "node:child_process";
@@ -12,6 +12,7 @@ const sources = fileURLToPath(new URL("../launcher/", import.meta.url));
 const programs = {
   "entrypoint.c": "entrypoint",
   "become.c": "lib/become",
+  "supervise.c": "lib/supervise",
   "install.c": "install",
 } as const;
 

@@ -32,7 +32,7 @@ export async function writeLicenses(
 function note({ node, glibc }: { node: string; glibc: string }): string {
   return `What is in this folder, and under which terms. The texts are in licenses/.
 
-entrypoint, install, lib/become, lib/start.cjs, lib/entrypoint.js, lib/entrypoint.cache
+entrypoint, install, lib/become, lib/supervise, lib/start.cjs, lib/entrypoint.js, lib/entrypoint.cache
   VaultBuddy, MPL-2.0. The three programs are linked statically with musl (MIT). lib/entrypoint.js
   contains mustache.js (MIT).
 lib/node

@@ -72,8 +72,13 @@ export function contentOf(answer: Asked, versioned: boolean): Found<Content> {
     const leased = typeof lease === "string" && lease !== "";
     // A token made by the token dies with it as well.
     const auth = body.take("auth") ?? null;
+    const seconds = body.take("lease_duration");
+    const renewable = body.take("renewable") === true;
     return {
       leased: leased || auth !== null,
+      ...(leased && typeof seconds === "number"
+        ? { lease: { id: lease, seconds, renewable } }
+        : {}),
       ...(body.take("data") === null && auth !== null
         ? { values: new Map() }
         : parseSecret(bytes, versioned)),

@@ -29,6 +29,9 @@ import { unwrap } from "./unwrap.ts";
 import { Vault } from "./vault.ts";
 import { judge, openDelivery } from "./verify.ts";
 
+/** How long ending the token may take when a command that was kept has ended, in milliseconds. */
+const END_TIME = 3000;
+
 /** What the flow is given by the process. */
 export interface EntrypointDeps {
   readonly clock: Clock;
@@ -123,16 +126,43 @@ export async function runEntrypoint(
     if (credentials !== undefined) {
       removals.push(writeCredentials(credentials, token, life, verified.vault));
     }
-    if (spent) {
+    if (spent && host.keep === undefined) {
       retired = vaults.open(verified.vault).retire(token.token);
     }
-    const env = appEnvironment(given, secrets, config.passthrough);
+    const environment = (from: Answers): Record<string, string> =>
+      appEnvironment(
+        given,
+        assemble(own, plan, from, token.token),
+        config.passthrough,
+      );
+    const env = environment(answers);
     log.info("starting the command", {
       secrets: [...secrets.keys()].toSorted().join(","),
     });
     door.close();
     await retired;
-    return await becomeCommand(command, env, host);
+    // From here on only a command that is kept needs time, and it has all of it.
+    patience.stop();
+    const used = vaults.open(verified.vault);
+    return await becomeCommand(command, env, host, {
+      vault: used,
+      token,
+      life,
+      tokenTtl: verified.delivery.wrap.tokenTtl,
+      gives,
+      needs: needsOf(own, plan, files.needs),
+      answers,
+      environment,
+      files: (from) =>
+        files
+          .contents(from, token.token)
+          .map(({ content }) => content.expose()),
+      write: (from) => void files.write(from, token.token),
+      end: async () => {
+        retired = used.retire(token.token, END_TIME);
+        await retired;
+      },
+    });
   } catch (error) {
     door.close();
     removeFiles();

@@ -4,6 +4,7 @@
 import { Failure, systemCode } from "./exit.ts";
 import type { Command } from "./find.ts";
 import { quote } from "./find.ts";
+import type { Watched } from "./supervise/watch.ts";
 
 /** The parts of the process that are left as they were found. */
 export interface Host {
@@ -20,6 +21,12 @@ export interface Host {
   close(descriptor: number): void;
   /** Resolves when every signal that has come so far has been handled. */
   settle(): Promise<void>;
+  /** There where the command is to be a child: starts it, and ends with it. `watched` is what may change meanwhile. */
+  keep?(
+    file: string,
+    env: Record<string, string>,
+    watched?: Watched,
+  ): Promise<never>;
 }
 
 /** Node ignores these for itself, and an ignored signal stays ignored across execve. */
@@ -39,7 +46,11 @@ export async function becomeCommand(
   command: Command,
   env: Record<string, string>,
   host: Host,
+  watched?: Watched,
 ): Promise<never> {
+  if (host.keep !== undefined) {
+    return await host.keep(command.file, env, watched);
+  }
   for (const descriptor of host.inherited()) {
     host.close(descriptor);
   }
@@ -80,7 +91,8 @@ function attempt(
   return new Error("execve returned");
 }
 
-function explain(error: unknown, file: string): Failure {
+/** What an error of execve means. */
+export function explain(error: unknown, file: string): Failure {
   switch (errnoOf(error)) {
     case ENOENT:
       return new Failure(

@@ -63,6 +63,19 @@ describe("what counts as the launcher", () => {
     ]);
   });
 
+  test("and a channel, where the command is to be started by another process", () => {
+    const { given, executed, plan } = open(record(["/env"], ["A=1"]), [
+      "17,18,19;20",
+    ]);
+    expect([given?.listener, given?.supervised?.channel]).toEqual([19, 20]);
+    given?.supervised?.prepare("/env", { A: "2" });
+    expect(plan()).toEqual({ skip: 0, file: "/env", env: ["A=2"] });
+    expect(executed).toEqual([]);
+    expect(open(record(["/env"], []), ["17,18;20"]).given?.listener).toBe(
+      undefined,
+    );
+  });
+
   test.each([
     ["another argument behind", ["17,18", "x"]],
     ["descriptors that are not open", ["4,5"]],

@@ -22,12 +22,22 @@ export interface Given {
   readonly host: Host;
   /** A socket that is bound to the address of WIS_LISTEN, where the launcher could. */
   readonly listener?: number;
+  /** There where launcher/supervise.c stays, and starts the command when it is told. */
+  readonly supervised?: Supervised;
+}
+
+/** The way to launcher/supervise.c. */
+export interface Supervised {
+  readonly channel: number;
+  /** Writes down what it is to start next. Throws as execve does. */
+  readonly prepare: (file: string, env: Record<string, string>) => void;
 }
 
 /** What is done to descriptors and to the process. */
 export interface LauncherIo extends Pick<Host, "resetSignal" | "settle"> {
   /** All bytes of an open descriptor. Throws where it is not open. */
   readonly read: (descriptor: number) => Uint8Array;
+  /** Replaces what it holds. */
   readonly write: (descriptor: number, bytes: Uint8Array) => void;
   /** Replaces the process; the new one has no environment. */
   readonly execve: (file: string, argv: readonly string[]) => void;
@@ -42,23 +52,29 @@ export function openLaunched(
   become: string,
   io: LauncherIo,
 ): Given | undefined {
-  const [, given, plan, listener] =
-    /^(\d+),(\d+)(?:,(\d+))?$/.exec(args[0] ?? "") ?? [];
+  const [, given, plan, listener, channel] =
+    /^(\d+),(\d+)(?:,(\d+))?(?:;(\d+))?$/.exec(args[0] ?? "") ?? [];
   const record = args.length === 1 ? readGiven(Number(given), io) : undefined;
   if (record === undefined || given === undefined || plan === undefined) {
     return undefined;
   }
   const texts = record.args.map((arg) => arg.toString("utf8"));
   const skip = texts[0] === "--" ? 1 : 0;
+  const prepare: Supervised["prepare"] = (file, env) => {
+    const strings = [Buffer.from(file), ...mergedEnv(record.env, env)];
+    checkRoom(record, strings);
+    io.write(Number(plan), writePlan(skip, strings));
+  };
   return {
     args: texts,
     env: firstOfEach(record.env),
     ...(listener === undefined ? {} : { listener: Number(listener) }),
+    ...(channel === undefined
+      ? {}
+      : { supervised: { channel: Number(channel), prepare } }),
     host: {
       execve: (file, _argv, env) => {
-        const strings = [Buffer.from(file), ...mergedEnv(record.env, env)];
-        checkRoom(record, strings);
-        io.write(Number(plan), writePlan(skip, strings));
+        prepare(file, env);
         io.execve(become, [
           "become",
           given,

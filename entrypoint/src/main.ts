@@ -6,12 +6,14 @@
 import {
   closeSync,
   fstatSync,
+  ftruncateSync,
   readdirSync,
   readFileSync,
   readSync,
   statSync,
   writeSync,
 } from "node:fs";
+import { Socket } from "node:net";
 import { systemClock } from "@vaultbuddy/common";
 import { readSettings } from "./config.ts";
 import { runDev } from "./dev/dev.ts";
@@ -19,11 +21,19 @@ import { runEntrypoint } from "./entrypoint.ts";
 import { appEnvironment, checkArguments, parseEnviron } from "./environ.ts";
 import { becomeCommand } from "./exec.ts";
 import type { Host } from "./exec.ts";
-import { describeEnd } from "./exit.ts";
+import { describeEnd, Failure } from "./exit.ts";
 import { findCommand } from "./find.ts";
 import { openLaunched } from "./launched.ts";
-import type { Given } from "./launched.ts";
+import type { Given, Supervised } from "./launched.ts";
 import { openLog } from "./log.ts";
+import type { Log } from "./log.ts";
+import { readValues } from "./settings.ts";
+import { keep } from "./supervise/keep.ts";
+import type { Watch } from "./supervise/keep.ts";
+import { LaunchedApp } from "./supervise/launched-app.ts";
+import { readSupervise } from "./supervise/settings.ts";
+import type { SuperviseSettings } from "./supervise/settings.ts";
+import { nothingToWatch, VaultWatch } from "./supervise/watch.ts";
 
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 const O_CLOEXEC = 0o2000000;
@@ -35,9 +45,14 @@ const LAST_MOMENT = 1000;
 /** What a signal finds to be done before the end; nothing while no token was opened. */
 let last: (() => Promise<void>) | undefined;
 let leaving = false;
+/** The command ran as a child and has ended: this process ends as it did, whatever comes. */
+let over = false;
 
 /** Ends for a signal. The second one doesn't wait. */
 async function leave(code: number): Promise<void> {
+  if (over) {
+    return;
+  }
   if (last !== undefined && !leaving) {
     leaving = true;
     await Promise.race([
@@ -138,12 +153,47 @@ function launched(args: readonly string[]): Given | undefined {
       return bytes;
     },
     write: (descriptor, bytes) => {
+      ftruncateSync(descriptor, 0);
       for (let at = 0; at < bytes.length;) {
-        at += writeSync(descriptor, bytes, at);
+        at += writeSync(descriptor, bytes, at, bytes.length - at, at);
       }
     },
     execve: (file, argv) => process.execve?.(file, argv, {}),
   });
+}
+
+/** The host of a command that runs as a child of the launcher's. */
+function keeping(
+  host: Host,
+  { channel, prepare }: Supervised,
+  settings: SuperviseSettings,
+  log: Log,
+): Host {
+  return {
+    ...host,
+    keep: async (file, first, watched) => {
+      const stream = new Socket({
+        fd: channel,
+        readable: true,
+        writable: true,
+      });
+      const app = new LaunchedApp(file, stream, (env) => prepare(file, env));
+      const deps = { clock: systemClock, log };
+      const watch =
+        watched === undefined
+          ? nothingToWatch
+          : new VaultWatch(watched, { ...deps, settings });
+      const last: Watch = {
+        next: () => watch.next(),
+        end: () => {
+          over = true;
+          return watch.end();
+        },
+      };
+      const code = await keep(app, first, last, { ...deps, ...settings });
+      process.exit(code);
+    },
+  };
 }
 
 /** What this process itself was given. */
@@ -181,10 +231,23 @@ async function main(): Promise<never> {
   process.on("unhandledRejection", end);
   const args = process.argv.slice(2);
   const start = launched(args) ?? direct(args);
-  const { args: words, env: given, host, listener } = start;
+  const { args: words, env: given, listener, supervised } = start;
   const command = findCommand(words, given.get("PATH"));
   const settings = readSettings(given, readSmallFile);
   const log = openLog(settings.logLevel, write);
+  const supervise = given.has("WIS_SUPERVISE")
+    ? readSupervise(readValues(given, []))
+    : undefined;
+  if (supervise !== undefined && supervised === undefined) {
+    throw new Failure(
+      "settings",
+      "WIS_SUPERVISE: needs the bundle's /vaultbuddy/entrypoint, whose launcher stays with the command",
+    );
+  }
+  const host =
+    supervise === undefined || supervised === undefined
+      ? start.host
+      : keeping(start.host, supervised, supervise, log);
   if (settings.mode === "off") {
     log.warn("WIS_MODE=off: the command starts without any secret");
     return await becomeCommand(

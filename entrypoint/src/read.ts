@@ -11,6 +11,7 @@ import { apiPath, MountTable } from "./mounts.ts";
 import type { Mount } from "./mounts.ts";
 import { describeSource, sourceId } from "./reference.ts";
 import type { Source } from "./reference.ts";
+import type { Ending } from "./supervise/alive.ts";
 import type { Token } from "./unwrap.ts";
 import type { Values } from "./values.ts";
 
@@ -18,6 +19,8 @@ import type { Values } from "./values.ts";
 export interface Content {
   /** It has a lease, and so dies with the token. */
   readonly leased: boolean;
+  /** There where it can be renewed by itself. */
+  readonly lease?: Ending & { readonly id: string };
   readonly values: Values;
   /** All of it as JSON; absent where there was nothing to tell. */
   readonly json?: Secret;
@@ -85,6 +88,8 @@ export interface Needs {
 export interface Answers {
   /** By {@link sourceId}. */
   readonly contents: ReadonlyMap<string, Content>;
+  /** Those of them that are as they are until somebody changes them, so that reading again makes nothing. */
+  readonly stable?: ReadonlySet<string>;
   /** By ciphertext; undefined for one that the key does not decrypt. */
   readonly plaintexts: ReadonlyMap<string, Secret | undefined>;
 }
@@ -125,6 +130,7 @@ export async function readAll(
   ];
   throwFaults(faults);
   return {
+    stable: reader.stable,
     contents: new Map(
       results.flatMap(({ id, content }) =>
         content.kind === "found" ? [[id, content.value] as const] : [],
@@ -204,6 +210,8 @@ const NO_VERSIONS = 0;
 
 /** Asks for each thing once, whoever wants it. */
 class Reader {
+  /** By {@link sourceId}. */
+  readonly stable = new Set<string>();
   readonly #token: Secret;
   readonly #deps: ReadDeps;
   readonly #mounts: MountTable;
@@ -230,6 +238,9 @@ class Reader {
       return mount;
     }
     const { versioned, stable } = mount.value;
+    if (stable) {
+      this.stable.add(sourceId(source));
+    }
     const { version } = source;
     if (version !== undefined && !versioned) {
       return { kind: "refused", status: NO_VERSIONS };

@@ -24,6 +24,7 @@ import { credentialsSettings } from "./files/credentials.ts";
 import { fileSettings } from "./files/settings.ts";
 import { logLevels } from "./log.ts";
 import { parseWhole } from "./reference.ts";
+import { superviseSettings } from "./supervise/settings.ts";
 
 /** A range of addresses. */
 export interface Network {
@@ -139,6 +140,7 @@ export const settings = {
   },
   ...fileSettings,
   ...credentialsSettings,
+  ...superviseSettings,
   passthrough: {
     env: "WIS_PASSTHROUGH",
     describe:

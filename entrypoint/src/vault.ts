@@ -11,7 +11,8 @@ import type { Found } from "./found.ts";
 import { Client } from "./http.ts";
 import type { Log } from "./log.ts";
 import type { Mount } from "./mounts.ts";
-import type { Content, ReadAsk, ReadPort } from "./read.ts";
+import type { Content, ReadAsk } from "./read.ts";
+import type { LeasePort } from "./supervise/watch.ts";
 import type { Opened, WrapFacts, WrapPort } from "./unwrap.ts";
 
 /** One call, in milliseconds: three of them fit into what a verified delivery leaves. */
@@ -28,7 +29,7 @@ const STABLE = ["kv", "generic", "cubbyhole"];
 const NEVER = new AbortController().signal;
 
 /** Vault at one address. */
-export class Vault implements WrapPort, ReadPort {
+export class Vault implements WrapPort, LeasePort {
   readonly #client: Client;
   readonly #namespace: string | undefined;
   readonly #log: Log;
@@ -192,6 +193,22 @@ export class Vault implements WrapPort, ReadPort {
     );
   }
 
+  /** Of a lease, in seconds as well. */
+  async renewLease(
+    token: Secret,
+    id: string,
+    increment: number,
+    signal: AbortSignal,
+  ): Promise<Found<number>> {
+    const answer = await this.#ask("renew a lease", signal, {
+      method: "POST",
+      path: "sys/leases/renew",
+      token,
+      body: JSON.stringify({ lease_id: id, increment }),
+    });
+    return found(answer, (body) => body.integer("lease_duration", 0, 2 ** 40));
+  }
+
   async revoke(token: Secret): Promise<void> {
     const status = await this.#end(token, CALL_TIME);
     if (status !== 204 && status !== 200) {
@@ -202,9 +219,9 @@ export class Vault implements WrapPort, ReadPort {
     }
   }
 
-  /** Ends a token that has done its work. Never throws, and takes half a second at most; true when it is ended. */
-  async retire(token: Secret): Promise<boolean> {
-    const status = await this.#end(token, RETIRE_TIME);
+  /** Ends a token that has done its work. Never throws, and takes half a second at most (or `time`); true when it is ended. */
+  async retire(token: Secret, time = RETIRE_TIME): Promise<boolean> {
+    const status = await this.#end(token, time);
     const ended = status === 204 || status === 200;
     this.#log.debug(
       ended

@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { must, run, words } from "../bundle/docker.ts";
 import { Kit, noBundle } from "../bundle/kit.ts";
 import { benchDelivery } from "./delivery.ts";
+import { benchKeeping } from "./keeping.ts";
 import { median, render } from "./table.ts";
 import type { Row } from "./table.ts";
 
@@ -43,6 +44,7 @@ export async function benchEntrypoint(
     const rows = [
       await start(kit, bare),
       ...(await memory(kit)),
+      await benchKeeping(kit, bare),
       ...(await benchDelivery(kit, bare)),
     ];
     const load = loadavg().map((one) => one.toFixed(1));

@@ -11,6 +11,7 @@ import { sourceId } from "../reference.ts";
 import type { Reference, Source } from "../reference.ts";
 import { expected } from "../settings.ts";
 import { preparePlaces, writeFiles } from "./place.ts";
+import type { Place } from "./place.ts";
 import type { FileSpec, FilesPlan } from "./settings.ts";
 import { compileTemplate } from "./template.ts";
 import type { Resolved, Tag, Template } from "./template.ts";
@@ -20,6 +21,8 @@ type Opened = FileSpec & {
     | { readonly kind: "secret"; readonly source: Source }
     | { readonly kind: "template"; readonly template: Template };
 };
+
+type Content = Place & { readonly content: Secret };
 
 /** The files of a container that asks for none. */
 export const noFiles: FilesPlan = { directory: "/", disk: false, files: [] };
@@ -135,6 +138,11 @@ export class Files {
    * and never a value, or `file_unwritable`.
    */
   write(answers: Answers, token: Secret): () => void {
+    return writeFiles(this.contents(answers, token));
+  }
+
+  /** What they are to hold. Throws likewise. */
+  contents(answers: Answers, token: Secret): Content[] {
     const faults = new Set<string>();
     const contents = this.#files.map((file) => {
       const assembly = new Assembly(this.#own, answers, token);
@@ -147,7 +155,7 @@ export class Files {
     if (faults.size > 0) {
       throw new Failure("secret_unusable", [...faults].join("; "));
     }
-    return writeFiles(contents);
+    return contents;
   }
 }
 
