@@ -28,7 +28,7 @@ export interface RunningAgent {
 }
 
 /** What an agent is started with. */
-export interface AgentStart {
+interface AgentStart {
   readonly broker: string;
   /** Where Docker is for it; default: the host's engine itself. */
   readonly docker?: string;
@@ -36,7 +36,7 @@ export interface AgentStart {
 }
 
 /** Starts an agent and waits until it watches. */
-export async function startAgent({
+async function startAgent({
   broker,
   docker = "",
   label,
