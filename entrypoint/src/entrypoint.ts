@@ -18,7 +18,7 @@ import type { Log } from "./log.ts";
 import { askSelf } from "./metadata.ts";
 import { Patience } from "./patience.ts";
 import { assemble, givesToken, needsOf } from "./plan.ts";
-import type { OwnPlan } from "./plan.ts";
+import type { OwnPlan, Variables } from "./plan.ts";
 import { readAll, renew } from "./read.ts";
 import type { Answers } from "./read.ts";
 import { Reception } from "./receive.ts";
@@ -129,13 +129,9 @@ export async function runEntrypoint(
     if (spent && host.keep === undefined) {
       retired = vaults.open(verified.vault).retire(token.token);
     }
-    const environment = (from: Answers): Record<string, string> =>
-      appEnvironment(
-        given,
-        assemble(own, plan, from, token.token),
-        config.passthrough,
-      );
-    const env = environment(answers);
+    const environment = (variables: Variables): Record<string, string> =>
+      appEnvironment(given, variables, config.passthrough);
+    const env = environment(secrets);
     log.info("starting the command", {
       secrets: [...secrets.keys()].toSorted().join(","),
     });
@@ -152,7 +148,8 @@ export async function runEntrypoint(
       gives,
       needs: needsOf(own, plan, files.needs),
       answers,
-      environment,
+      environment: (from) =>
+        environment(assemble(own, plan, from, token.token)),
       files: (from) =>
         files
           .contents(from, token.token)
