@@ -2,7 +2,7 @@
 // so that a missing line in its Vault policy is told at once and not when a container waits. Also what its token roles
 // must say: the life of a token ends where its role says, and nowhere else.
 //
-// Seen on a real Vault: explicit_max_ttl of a request is forgotten when a token that was made through a role is renewed.
+// By the renewal in Vault's own source: explicit_max_ttl of a request is forgotten when a token that was made through a role is renewed.
 // Only the role's token_explicit_max_ttl bounds renewals.
 
 import type { Secret } from "@vaultbuddy/common";
