@@ -192,7 +192,7 @@ export interface Answered {
 
 /** How a request differs from a delivery over the family's channel. */
 export interface PostOptions {
-  /** `unproven`: any certificate is taken. */
+  /** With `unproven` every certificate is taken. */
   readonly key?: typeof KEY | "unproven";
   readonly plain?: boolean;
   readonly method?: string;

@@ -8,7 +8,7 @@ import { ApiFault } from "./fault.ts";
 /** What is published. */
 export interface Publication {
   readonly hostIp: string;
-  /** 0: any free one. */
+  /** 0 is whichever is free. */
   readonly hostPort: number;
   readonly containerPort: number;
   /** The container's address. */

@@ -17,7 +17,7 @@ import type { Mode } from "./seal.ts";
 export interface VaultOptions {
   /** Default 127.0.0.1. */
   readonly host?: string;
-  /** Default: any free port. */
+  /** Default: a free port. */
   readonly port?: number;
   /** Default: a random one. */
   readonly rootToken?: string;
