@@ -9,8 +9,6 @@ import { parseEnviron } from "./environ.ts";
 import { Failure } from "./exit.ts";
 import { parseValue, parseWhole } from "./reference.ts";
 import { readValues, settings } from "./settings.ts";
-import { parseEnvFile } from "./tools/env-file.ts";
-import { parsePlace } from "./tools/settings.ts";
 import { canonical, parseExact, parseSecret } from "./values.ts";
 
 const anyText = fc.oneof(
@@ -154,25 +152,6 @@ test("no setting's value is repeated in its fault", () => {
         const faults: string[] = [];
         readValues(new Map([[name, value]]), faults);
         return faults.every((fault) => !fault.includes(value));
-      },
-    ),
-  );
-});
-
-test("a file of pairs and an address are read or refused", () => {
-  fc.assert(
-    fc.property(anyBytes, (bytes) => {
-      const read = parseEnvFile(bytes, {});
-      return "pairs" in read || read.faults.length > 0;
-    }),
-  );
-  fc.assert(fc.property(anyText, (text) => tame(() => parsePlace(text))));
-  fc.assert(
-    fc.property(
-      fc.ipV4(),
-      fc.integer({ min: 1, max: 65_535 }),
-      (host, port) => {
-        expect(parsePlace(`https://${host}:${port}`)).toEqual({ host, port });
       },
     ),
   );
