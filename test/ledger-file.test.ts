@@ -5,7 +5,7 @@ import { get } from "node:http";
 import { DatabaseSync } from "node:sqlite";
 import { looseTask, notify, Stack, until } from "@vaultbuddy/devstack";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { living } from "./facts.ts";
+import { keepsToken, living } from "./facts.ts";
 
 let stack: Stack;
 beforeAll(async () => {
@@ -17,7 +17,9 @@ test("a ledger file that is removed stops deliveries: the next broker would not 
   const path = `${stack.folder}/removed.db`;
   const args = ["--ledger", `sqlite:${path}`];
   const { daemon, url } = await stack.startBroker(args);
-  const task = await looseTask(stack, { env: { WIS_TIMEOUT: "60s" } });
+  const task = await looseTask(stack, {
+    env: { ...keepsToken, WIS_TIMEOUT: "60s" },
+  });
   const entrypoint = task.start();
   for (const end of ["", "-wal", "-shm"]) {
     rmSync(`${path}${end}`);
