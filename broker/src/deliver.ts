@@ -222,6 +222,7 @@ function isReceipt(
     const receipt = parseReceipt(body);
     return (
       receipt.jti === expected.jti &&
+      receipt.accessor !== null &&
       sameBytes(Buffer.from(receipt.accessor), Buffer.from(expected.accessor))
     );
   } catch {

@@ -14,6 +14,7 @@ import type {
   Delivery,
   DeliveryCode,
   VerifyWith,
+  WrappedToken,
 } from "@vaultbuddy/common";
 import type { VaultTarget } from "./config.ts";
 
@@ -32,7 +33,7 @@ declare const verified: unique symbol;
 /** A delivery that may be acted upon. Only {@link judge} makes one, and unwrapping takes nothing else. */
 export interface Verified {
   readonly [verified]: true;
-  readonly delivery: Delivery;
+  readonly delivery: Delivery & { readonly wrap: WrappedToken };
   readonly vault: VaultTarget;
 }
 
@@ -85,6 +86,12 @@ export function judge(delivery: Delivery, by: Yardstick): Verified {
   refuseOtherTime(delivery, by.now);
   refuseOtherChannel(delivery.tls, by.certificate);
   const vault = shaped(() => chooseVault(delivery, by));
+  if (delivery.wrap.kind !== "token") {
+    throw new Refusal<DeliveryCode>(
+      "bad_delivery",
+      "wrap.kind is secret_id, and this container takes a token",
+    );
+  }
   if (!MINTED_AT.test(delivery.wrap.creationPath)) {
     throw new Refusal<DeliveryCode>(
       "wrong_creation_path",

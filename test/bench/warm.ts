@@ -105,7 +105,7 @@ export class WarmVault {
     const { signal } = new AbortController();
     const deps = { vault: this.#client, clock: systemClock, signal };
     const log = openLog("error", () => undefined);
-    const { tokenTtl } = delivery.wrap;
+    const { tokenTtl } = verified.delivery.wrap;
     const sources = delivery.secrets.paths.map(
       (path) => ({ kind: "read", path }) as const,
     );

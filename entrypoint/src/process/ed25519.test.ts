@@ -42,7 +42,7 @@ beforeEach(async () => {
 
 afterEach(() => vault.stop());
 
-const good = (changes: Partial<Delivery> = {}) =>
+const good = (changes: Pick<Delivery, "tls"> = {}) =>
   deliveryFor(vault, "wrap-1", {
     secrets: { paths: ["secret/web"], env: new Map() },
     ...changes,

@@ -27,7 +27,7 @@ import {
   signJws,
   writeDelivery,
 } from "@vaultbuddy/common";
-import type { Delivery, SignWith } from "@vaultbuddy/common";
+import type { Delivery, SignWith, WrappedToken } from "@vaultbuddy/common";
 import { afterAll } from "vitest";
 import { bundleEntrypoint } from "../../bundle.ts";
 import type { FakeVault } from "./fake-vault.ts";
@@ -149,8 +149,10 @@ export async function freePort(): Promise<number> {
 export function deliveryFor(
   vault: FakeVault,
   wrapping: string,
-  changes: Partial<Delivery> = {},
-): Delivery {
+  changes: Partial<Omit<Delivery, "wrap">> & {
+    readonly wrap?: WrappedToken;
+  } = {},
+): Delivery & { readonly wrap: WrappedToken } {
   const now = Math.floor(Date.now() / 1000);
   const accessor = vault.wrapped.get(wrapping)?.accessor ?? "none";
   return {

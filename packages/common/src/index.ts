@@ -67,6 +67,8 @@ export type {
   Delivery,
   SecretPlan,
   Wrap,
+  WrappedSecretId,
+  WrappedToken,
 } from "./protocol/delivery.ts";
 export { ecsName, parseClusterArn, parseTaskArn } from "./protocol/ecs.ts";
 export type { ClusterArn, TaskArn } from "./protocol/ecs.ts";

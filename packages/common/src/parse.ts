@@ -70,6 +70,12 @@ export class Fields {
     return this.has(name) ? this.text(name, rule) : this.#absent(name);
   }
 
+  /** A field that must be there and may be null. */
+  nullableText(name: string, rule: TextRule = {}): string | null {
+    const value = this.take(name);
+    return value === null ? null : text(value, this.place(name), rule);
+  }
+
   integer(name: string, min: number, max: number): number {
     const value = this.take(name);
     if (

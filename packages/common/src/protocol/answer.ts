@@ -10,18 +10,21 @@ export const ANSWER_BYTES = 16 * 1024;
 /** The media type of a refusal (RFC 9457 section 3). */
 export const PROBLEM_TYPE = "application/problem+json";
 
-/** What an entrypoint answers when it has opened the wrapping token. */
+/** What an entrypoint answers when it has what was delivered. */
 export interface Receipt {
   readonly jti: string;
-  /** The accessor of the token inside, which only its opener can know. */
-  readonly accessor: string;
+  /**
+   * The accessor of the token or the SecretID inside, which only its opener can know; null where the application is to
+   * open a wrapped SecretID by itself, and the entrypoint has only looked it up.
+   */
+  readonly accessor: string | null;
 }
 
 /** Parses a receipt. Throws {@link ShapeError}. */
 export function parseReceipt(bytes: Uint8Array): Receipt {
   const fields = new Fields(parseJson(bytes, ANSWER_BYTES));
   const jti = fields.text("jti", { max: 64 });
-  const accessor = fields.text("accessor", { max: 256 });
+  const accessor = fields.nullableText("accessor", { max: 256 });
   fields.done();
   return { jti, accessor };
 }

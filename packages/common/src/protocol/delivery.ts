@@ -53,15 +53,29 @@ export interface Delivery {
   readonly tls?: string;
 }
 
-/** The wrapped token and what must be true of it. Durations in seconds. */
-export interface Wrap {
-  readonly kind: "token";
+/** The wrapping token and what must be true of it. Durations in seconds. */
+export type Wrap = WrappedToken | WrappedSecretId;
+
+interface Wrapping {
   readonly token: Secret;
-  /** base64url SHA-256 of the accessor of the token inside. */
-  readonly accessorHash: string;
   readonly creationPath: string;
   readonly ttl: number;
+}
+
+/** With a token inside. */
+export interface WrappedToken extends Wrapping {
+  readonly kind: "token";
+  /** base64url SHA-256 of the accessor of the token inside. */
+  readonly accessorHash: string;
   readonly tokenTtl: number;
+}
+
+/**
+ * With a SecretID of an AppRole inside, of which Vault tells no accessor before it is opened
+ * (https://developer.hashicorp.com/vault/docs/concepts/response-wrapping: only a wrapped token has a wrapped_accessor).
+ */
+export interface WrappedSecretId extends Wrapping {
+  readonly kind: "secret_id";
 }
 
 const HASH: TextRule = {
@@ -155,7 +169,7 @@ function parseVault(fields: Fields): Delivery["vault"] {
 }
 
 function parseWrap(fields: Fields): Wrap {
-  const kind = fields.oneOf("kind", ["token"]);
+  const kind = fields.oneOf("kind", ["token", "secret_id"]);
   const token = new Secret(
     fields.text("token", {
       max: 1024,
@@ -163,12 +177,21 @@ function parseWrap(fields: Fields): Wrap {
       form: "a token",
     }),
   );
-  const accessorHash = fields.text("accessorHash", HASH);
   const creationPath = fields.text("creationPath", vaultPath);
   const ttl = fields.integer("ttl", 1, 3600);
-  const tokenTtl = fields.integer("tokenTtl", 1, 2 ** 31);
+  const wrap: Wrap =
+    kind === "secret_id"
+      ? { kind, token, creationPath, ttl }
+      : {
+          kind,
+          token,
+          accessorHash: fields.text("accessorHash", HASH),
+          creationPath,
+          ttl,
+          tokenTtl: fields.integer("tokenTtl", 1, 2 ** 31),
+        };
   fields.done();
-  return { kind, token, accessorHash, creationPath, ttl, tokenTtl };
+  return wrap;
 }
 
 function parseSecretPlan(fields: Fields): SecretPlan {

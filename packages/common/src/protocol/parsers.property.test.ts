@@ -114,14 +114,22 @@ describe("a delivery", () => {
     vault: fc.record({
       addr: fc.constantFrom("https://vault:8200", "http://10.0.0.1"),
     }),
-    wrap: fc.record({
-      kind: fc.constant("token"),
-      token: fc.stringMatching(/^[A-Za-z0-9.]{1,100}$/),
-      accessorHash: hash,
-      creationPath: path,
-      ttl: fc.integer({ min: 1, max: 3600 }),
-      tokenTtl: fc.integer({ min: 1, max: 2 ** 31 }),
-    }),
+    wrap: fc.oneof(
+      fc.record({
+        kind: fc.constant("token"),
+        token: fc.stringMatching(/^[A-Za-z0-9.]{1,100}$/),
+        accessorHash: hash,
+        creationPath: path,
+        ttl: fc.integer({ min: 1, max: 3600 }),
+        tokenTtl: fc.integer({ min: 1, max: 2 ** 31 }),
+      }),
+      fc.record({
+        kind: fc.constant("secret_id"),
+        token: fc.stringMatching(/^[A-Za-z0-9.]{1,100}$/),
+        creationPath: path,
+        ttl: fc.integer({ min: 1, max: 3600 }),
+      }),
+    ),
     secrets: fc.record({
       paths: fc.array(path, { maxLength: 5 }),
       env: fc.dictionary(

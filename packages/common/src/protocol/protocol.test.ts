@@ -171,6 +171,20 @@ describe("delivery", () => {
       "an accessor instead of its hash",
       { wrap: { ...delivery.wrap, accessorHash: "abc" } },
     ],
+    [
+      "a token without the hash of its accessor",
+      { wrap: { ...delivery.wrap, accessorHash: undefined } },
+    ],
+    [
+      "a SecretID with the hash of an accessor",
+      { wrap: { ...delivery.wrap, kind: "secret_id", tokenTtl: undefined } },
+    ],
+    [
+      "a SecretID with the life of a token",
+      {
+        wrap: { ...delivery.wrap, kind: "secret_id", accessorHash: undefined },
+      },
+    ],
     ["no address", { vault: {} }],
     ["an audience that is no task", { aud: { ...delivery.aud, taskArn: "x" } }],
   ])("%s is refused and not repeated", (_name, change) => {
@@ -301,9 +315,17 @@ describe("answers", () => {
     expect(() =>
       parseReceipt(bytes({ jti: "a", accessor: "b", more: 1 })),
     ).toThrow(ShapeError);
-    expect(() => parseReceipt(bytes({ jti: "a", accessor: null }))).toThrow(
+    expect(() => parseReceipt(bytes({ jti: "a" }))).toThrow(ShapeError);
+    expect(() => parseReceipt(bytes({ jti: "a", accessor: "" }))).toThrow(
       ShapeError,
     );
+  });
+
+  test("a receipt of what the application is to open by itself says so", () => {
+    expect(parseReceipt(bytes({ jti: "a", accessor: null }))).toEqual({
+      jti: "a",
+      accessor: null,
+    });
   });
 
   test("a delivered outcome is strict", () => {

@@ -186,7 +186,7 @@ export class Reception {
 
 /** Whether what Vault gave is what the delivery said. */
 export function sameAccessor(accessor: string, { wrap }: Delivery): boolean {
-  return accessorHash(accessor) === wrap.accessorHash;
+  return wrap.kind === "token" && accessorHash(accessor) === wrap.accessorHash;
 }
 
 /** A refusal as it is sent. */
