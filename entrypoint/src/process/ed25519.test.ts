@@ -42,7 +42,7 @@ beforeEach(async () => {
 
 afterEach(() => vault.stop());
 
-const good = (changes: Pick<Delivery, "tls"> = {}) =>
+const good = (changes: Partial<Pick<Delivery, "tls" | "vault">> = {}) =>
   deliveryFor(vault, "wrap-1", {
     secrets: { paths: ["secret/web"], env: new Map() },
     ...changes,
