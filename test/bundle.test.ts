@@ -423,10 +423,30 @@ describe.skipIf(noBundle)("in front of any image", () => {
       }
     });
 
-    test("SIGUSR1 opens no inspector, and SIGTERM ends it at once", async () => {
+    test.each([
+      ["SIGTERM", 143],
+      ["SIGINT", 130],
+      ["SIGHUP", 129],
+      ["SIGQUIT", 131],
+      ["SIGUSR2", 140],
+    ])(
+      "an image's STOPSIGNAL %s ends it at once, with %i and no kill",
+      async (signal, code) => {
+        const id = await wait("--stop-signal", signal);
+        try {
+          await must("docker", ["stop", "-t", "60", id]);
+          expect(await must("docker", ["wait", id])).toBe(String(code));
+        } finally {
+          await run("docker", ["rm", "-f", id]);
+        }
+      },
+    );
+
+    test("SIGUSR1 opens no inspector, and a window that changes its size does not end it", async () => {
       const id = await wait();
       try {
         await must("docker", ["kill", "-s", "USR1", id]);
+        await must("docker", ["kill", "-s", "WINCH", id]);
         const sockets = await ask(id, "cat", "/proc/net/tcp");
         // 9229, where Node's inspector would listen.
         expect(sockets).not.toContain(":240D");

@@ -17,6 +17,8 @@ test.each([
   ["SIGTERM", 143, "delay"],
   ["SIGINT", 130, "delay"],
   ["SIGHUP", 129, "hang"],
+  ["SIGQUIT", 131, "delay"],
+  ["SIGUSR1", 138, "hang"],
 ] as const)(
   "%s while the secrets are read revokes the token first",
   async (signal, code, kind) => {

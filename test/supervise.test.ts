@@ -162,16 +162,27 @@ describe.skipIf(noBundle)("a command that is kept", () => {
     await run("docker", ["rm", "-f", id]);
   });
 
-  test("ends at once for a signal before its command runs", async () => {
-    const env = { ...settingsFor(await vaultWith({})), WIS_LISTEN: ":0" };
-    const id = await started(
-      ["--network", "none", ...kept(kit.image("scratch"), env, "signals")],
-      "waiting for the delivery",
-    );
-    await must("docker", ["kill", "-s", "TERM", id]);
-    expect(await must("docker", ["wait", id])).toBe("143");
-    await run("docker", ["rm", "-f", id]);
-  });
+  test.each([
+    ["SIGTERM", 143],
+    ["SIGQUIT", 131],
+    ["SIGUSR1", 138],
+    ["37", 165],
+  ])(
+    "ends at once for %s before its command runs, with %i",
+    async (signal, code) => {
+      const env = { ...settingsFor(await vaultWith({})), WIS_LISTEN: ":0" };
+      const id = await started(
+        [
+          ...words(`--network none --stop-signal ${signal}`),
+          ...kept(kit.image("scratch"), env, "signals"),
+        ],
+        "waiting for the delivery",
+      );
+      await must("docker", ["stop", "-t", "60", id]);
+      expect(await must("docker", ["wait", id])).toBe(String(code));
+      await run("docker", ["rm", "-f", id]);
+    },
+  );
 
   const vaults: FakeVault[] = [];
   afterAll(() => vaults.forEach((vault) => vault.stop()));

@@ -191,7 +191,7 @@ WORKDIR /tmp/made
 ENTRYPOINT exec /probe "$A" "$0" x
 CMD unread by anybody
 HEALTHCHECK --interval=5s CMD true
-STOPSIGNAL SIGQUIT
+STOPSIGNAL SIGWINCH
 ONBUILD ENV BUILT=on
 `,
     );
@@ -200,7 +200,7 @@ ONBUILD ENV BUILT=on
       expect.stringContaining("ENTRYPOINT is in shell form"),
       expect.stringContaining("ONBUILD instructions"),
       expect.stringContaining("HEALTHCHECK stays"),
-      expect.stringContaining("STOPSIGNAL SIGQUIT"),
+      expect.stringContaining("STOPSIGNAL SIGWINCH"),
       expect.stringContaining("--depended-on"),
     ]);
     const direct = await runTask({
@@ -218,7 +218,7 @@ ONBUILD ENV BUILT=on
       "{{json .Config.Healthcheck.Test}} {{.Config.StopSignal}}",
       wrapped.layer.image,
     ]);
-    expect(kept).toBe('["CMD-SHELL","true"] SIGQUIT');
+    expect(kept).toBe('["CMD-SHELL","true"] SIGWINCH');
   }, 120_000);
 
   test("another command in the place of the CMD", async () => {

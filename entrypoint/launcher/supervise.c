@@ -28,7 +28,7 @@ static char **words;
 static int channel;
 static pid_t node;
 static pid_t app;
-/* A signal was handed to Node, which ends for it: no command begins after that. */
+/* The signal that Node ends for: no command begins after that. */
 static int leaving;
 /* How the last command ended; -1 before there was one. */
 static int last = -1;
@@ -70,6 +70,12 @@ static void start(void) {
   }
 }
 
+/* Its own code, or that of the signal that we gave it; after a crash the command's, where that has ended. */
+static int end_of_node(int status) {
+  if (leaving != 0 && code_of(status) == 128 + SIGTERM) return 128 + leaving;
+  return WIFSIGNALED(status) && last >= 0 ? last : code_of(status);
+}
+
 /* Waits for whoever has ended: our two children, and everybody's orphans. */
 static void reap(void) {
   int status;
@@ -81,11 +87,16 @@ static void reap(void) {
       tell(ENDED, (uint32_t)last);
     } else if (pid == node) {
       node = 0;
-      /* With its own code, and after a crash with the command's where that has ended. */
-      if (app == 0) _exit(WIFSIGNALED(status) && last >= 0 ? last : code_of(status));
+      if (app == 0) _exit(end_of_node(status));
       warn("vaultbuddy-entrypoint: error: the part that speaks with Vault has ended; the command goes on, and nothing is renewed for it\n");
     }
   }
+}
+
+/* Whether it ends a program that has no handler for it. */
+static int ends(int number) {
+  return number != SIGCHLD && number != SIGCONT && number != SIGURG && number != SIGWINCH && number != SIGTSTP &&
+         number != SIGTTIN && number != SIGTTOU;
 }
 
 static void hand_on(int number) {
@@ -93,9 +104,10 @@ static void hand_on(int number) {
   if (app != 0) {
     kill(app, number);
     if (number == SIGTERM) tell(STOPPED, 0);
-  } else if (node != 0 && (number == SIGTERM || number == SIGINT || number == SIGHUP)) {
-    leaving = 1;
-    kill(node, number);
+  } else if (node != 0 && ends(number)) {
+    /* As SIGTERM: there are some that Node cannot hear. */
+    if (leaving == 0) leaving = number;
+    kill(node, SIGTERM);
   }
 }
 

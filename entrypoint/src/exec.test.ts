@@ -46,9 +46,12 @@ test("descriptors are closed, and signals put back as the very last before the c
     "SIGPIPE",
     "SIGXFSZ",
     "settle",
-    "SIGTERM",
-    "SIGINT",
     "SIGHUP",
+    "SIGINT",
+    "SIGQUIT",
+    "SIGUSR1",
+    "SIGUSR2",
+    "SIGTERM",
     "execve /app/run [run a]",
   ]);
 });

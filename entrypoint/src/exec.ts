@@ -31,7 +31,24 @@ export interface Host {
 
 /** Node ignores these for itself, and an ignored signal stays ignored across execve. */
 const IGNORED = ["SIGPIPE", "SIGXFSZ"] as const;
-const HANDLED = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+
+/**
+ * The signals that end this process until then, by number: those that end any program that has no handler for them, of
+ * which images choose the STOPSIGNAL of their command (nginx has SIGQUIT). The first process of a container is spared
+ * them by the kernel, so that a stop would last until the kill. SIGUSR1 is heard as a bare script only, where it would
+ * else open Node's inspector: in the bundle --disable-sigusr1 keeps it blocked. Not SIGWINCH (httpd's): a window that
+ * changes its size sends it, too, through Docker's client even where there is no terminal. Not the real-time ones
+ * (systemd's): Node cannot hear them. supervise.c hears all.
+ */
+export const ENDING = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGUSR1: 10,
+  SIGUSR2: 12,
+  SIGTERM: 15,
+} as const;
+const ENDING_NAMES = Object.keys(ENDING) as (keyof typeof ENDING)[];
 
 const ENOENT = 2;
 const E2BIG = 7;
@@ -59,7 +76,7 @@ export async function becomeCommand(
   }
   // What is left of the moment in which a signal can still get lost is that between these two lines: microseconds.
   await host.settle();
-  for (const name of HANDLED) {
+  for (const name of ENDING_NAMES) {
     host.resetSignal(name);
   }
   const error = attempt(host, command.file, command.argv, env);

@@ -19,7 +19,7 @@ import { readSettings } from "./config.ts";
 import { runDev } from "./dev/dev.ts";
 import { runEntrypoint } from "./entrypoint.ts";
 import { appEnvironment, checkArguments, parseEnviron } from "./environ.ts";
-import { becomeCommand } from "./exec.ts";
+import { becomeCommand, ENDING } from "./exec.ts";
 import type { Host } from "./exec.ts";
 import { describeEnd, Failure } from "./exit.ts";
 import { findCommand } from "./find.ts";
@@ -35,7 +35,6 @@ import { readSupervise } from "./supervise/settings.ts";
 import type { SuperviseSettings } from "./supervise/settings.ts";
 import { nothingToWatch, VaultWatch } from "./supervise/watch.ts";
 
-const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 const O_CLOEXEC = 0o2000000;
 /** The largest file that a setting names, in bytes. */
 const MOST = 1024 * 1024;
@@ -223,7 +222,7 @@ function leaveStdioAlone(): void {
 
 async function main(): Promise<never> {
   leaveStdioAlone();
-  for (const [name, number] of Object.entries(SIGNALS)) {
+  for (const [name, number] of Object.entries(ENDING)) {
     // Without a handler a process that is PID 1 would ignore them.
     process.on(name, () => void leave(128 + number));
   }

@@ -199,6 +199,9 @@ describe.concurrent("while it waits", () => {
     ["SIGTERM", 143],
     ["SIGINT", 130],
     ["SIGHUP", 129],
+    ["SIGQUIT", 131],
+    ["SIGUSR1", 138],
+    ["SIGUSR2", 140],
   ] as const)("%s ends it at once with %i", async (signal, code) => {
     const started = await start(["true"], settingsFor(await openVault()));
     await started.port();

@@ -4,8 +4,8 @@
 import type { ImageFacts } from "./image.ts";
 import type { WrapOptions } from "./wrap.ts";
 
-/** What the entrypoint hears as the first process while it waits; any other signal is lost on it but SIGKILL. */
-const HEARD = /^(?:SIG)?(?:TERM|INT|HUP|KILL|15|2|1|9)$/i;
+/** What the bundle hears as the first process while it waits (ENDING in exec.ts); any other signal is lost on it but SIGKILL. */
+const HEARD = /^(?:SIG)?(?:TERM|INT|HUP|QUIT|USR2|KILL|15|2|1|3|12|9)$/i;
 
 /** Sentences about what this image has besides its command. */
 export function notesOn(

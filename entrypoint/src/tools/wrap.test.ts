@@ -170,8 +170,8 @@ test.each<[string, Partial<ImageFacts>, RegExp]>([
   ],
   [
     "a STOPSIGNAL that the entrypoint does not hear",
-    { stopSignal: "SIGQUIT" },
-    /STOPSIGNAL SIGQUIT/,
+    { stopSignal: "SIGWINCH" },
+    /STOPSIGNAL SIGWINCH/,
   ],
   ["settings of ours in ENV", { variables: ["WIS_MODE"] }, /ENV sets WIS_MODE/],
   [
@@ -188,11 +188,21 @@ test.each<[string, Partial<ImageFacts>, RegExp]>([
   expect(printed(wrapped(facts, asked))).toContain(`- ${notes[0]}`);
 });
 
-test("the usual STOPSIGNAL needs no word", () => {
-  const asked = { dependedOn: true };
-  expect(wrapped({ stopSignal: "SIGTERM" }, asked).notes).toEqual([]);
-  expect(wrapped({ stopSignal: "15" }, asked).notes).toEqual([]);
-});
+test.each(["SIGTERM", "15", "SIGQUIT", "3", "USR2", "12"])(
+  "a STOPSIGNAL %s, which it hears, needs no word",
+  (stopSignal) => {
+    expect(wrapped({ stopSignal }, { dependedOn: true }).notes).toEqual([]);
+  },
+);
+
+test.each(["SIGWINCH", "28", "SIGRTMIN+3", "37", "SIGUSR1"])(
+  "a STOPSIGNAL %s, which it does not hear, is told of",
+  (stopSignal) => {
+    expect(wrapped({ stopSignal }, { dependedOn: true }).notes).toEqual([
+      expect.stringContaining(`Its STOPSIGNAL ${stopSignal} stays`),
+    ]);
+  },
+);
 
 test("for a person, both ways stand one below the other", () => {
   const text = printed(wrapped());
