@@ -7,6 +7,7 @@ import { converse, readSteps } from "./vault/conversation.ts";
 import { engineContract } from "./vault/engines.ts";
 import { loginContract } from "./vault/logins.ts";
 import { makerContract } from "./vault/makers.ts";
+import { secretIdContract } from "./vault/secret-ids.ts";
 import { Asker, denied, listed, openSubject } from "./vault/setup.ts";
 import type { Subject } from "./vault/setup.ts";
 import { tokenContract } from "./vault/tokens.ts";
@@ -16,7 +17,7 @@ let subject: Subject;
 let vault: Asker;
 
 beforeAll(async () => {
-  subject = await openSubject();
+  subject = await openSubject("1.8");
   vault = new Asker(subject);
 });
 afterAll(() => subject.close());
@@ -688,3 +689,4 @@ wrappingContract(() => ({ vault, subject }));
 engineContract(() => ({ vault, subject }));
 makerContract(() => ({ vault, subject }));
 loginContract(() => ({ vault, subject }));
+secretIdContract();

@@ -17,6 +17,8 @@ export interface Ask {
   readonly body?: unknown;
   /** Sent as it is. */
   readonly raw?: string;
+  /** The address to ask from, one of this machine's. */
+  readonly from?: string;
 }
 
 export interface Answer {
@@ -39,6 +41,7 @@ export async function ask(addr: string, wanted: Ask): Promise<Answer> {
       {
         method: wanted.method,
         agent: addr.startsWith("https:") ? undefined : connections,
+        localAddress: wanted.from,
         signal: AbortSignal.timeout(deadline),
         headers: {
           ...(wanted.token !== undefined && { "X-Vault-Token": wanted.token }),

@@ -1,8 +1,17 @@
 // Which Vault the contract runs against: the stand-in, or the real one that VAULT_ADDR and VAULT_TOKEN name (a fresh
-// dev-mode server). Time passes by itself there, and on command here.
+// dev-mode server). Time passes by itself there, and on command here. AppRole's answers depend on the release, which a
+// real one tells.
 
 import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "vitest";
+import {
+  approleReleases,
+  approleTraits,
+} from "../../../packages/devstack/src/vault/approle-release.ts";
+import type {
+  AppRoleRelease,
+  AppRoleTraits,
+} from "../../../packages/devstack/src/vault/approle-release.ts";
 import { startVault } from "../../../packages/devstack/src/vault/server.ts";
 import { ask, at } from "./client.ts";
 import type { Answer, Ask } from "./client.ts";
@@ -12,31 +21,53 @@ export interface Subject {
   readonly root: string;
   /** True against the stand-in, which a test may break. */
   readonly ours: boolean;
+  readonly approle: AppRoleTraits;
   pause(ms: number): Promise<void>;
   close(): Promise<void>;
 }
 
-export async function openSubject(): Promise<Subject> {
+/** The releases whose AppRole can be asked: of a real Vault only its own, under whichever name. */
+export const knownReleases: readonly AppRoleRelease[] =
+  process.env["VAULT_ADDR"] === undefined ? approleReleases : ["1.16"];
+
+/** A real Vault's release is what it says itself; the stand-in is told. */
+export async function openSubject(release: AppRoleRelease): Promise<Subject> {
   const { VAULT_ADDR: addr, VAULT_TOKEN: root } = process.env;
   if (addr !== undefined && root !== undefined)
     return {
       addr,
       root,
       ours: false,
+      approle: approleTraits(await releaseOf(addr)),
       pause: (ms) => delay(ms),
       close: () => Promise.resolve(),
     };
-  const vault = await startVault({ rootToken: "root" });
+  const vault = await startVault({ rootToken: "root", approle: release });
   return {
     addr: vault.addr,
     root: "root",
     ours: true,
+    approle: approleTraits(release),
     pause: (ms) => {
       vault.advance(ms);
       return Promise.resolve();
     },
     close: () => vault.close(),
   };
+}
+
+/** The newest release that the server's version reaches. */
+async function releaseOf(addr: string): Promise<AppRoleRelease> {
+  const { json } = await ask(addr, { method: "GET", path: "sys/health" });
+  const version = numberOf(String(at(json, "version")));
+  return (
+    approleReleases.findLast((known) => numberOf(known) <= version) ?? "1.8"
+  );
+}
+
+function numberOf(version: string): number {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return major * 1000 + minor;
 }
 
 /** What a test asks: `token` is root's unless it is named, null for none. */

@@ -8,6 +8,7 @@ import { wholeSeconds } from "./duration.ts";
 import { failed, refuse } from "./fault.ts";
 import type { Fields, Schema } from "./fields.ts";
 import type { Json } from "./json.ts";
+import type { AppRoleTraits } from "./approle-release.ts";
 import type { SecretId } from "./approle-secret.ts";
 import { tidyPolicies } from "./lists.ts";
 import { uuid } from "./random.ts";
@@ -59,6 +60,17 @@ export class AppRoles {
     this.#core = core;
   }
 
+  get traits(): AppRoleTraits {
+    return this.#core.approle;
+  }
+
+  all(): AppRole[] {
+    return this.#roles
+      .keys()
+      .map((name) => this.#roles.get(name))
+      .filter((role) => role !== undefined);
+  }
+
   now(): number {
     return this.#core.now();
   }
@@ -72,10 +84,7 @@ export class AppRoles {
   }
 
   byRoleId(roleId: string): AppRole | undefined {
-    return this.#roles
-      .keys()
-      .map((name) => this.#roles.get(name))
-      .find((role) => role?.roleId === roleId);
+    return this.all().find((role) => role.roleId === roleId);
   }
 
   /** A SecretID of the role that hasn't ended. */

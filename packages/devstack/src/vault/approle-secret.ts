@@ -1,5 +1,5 @@
-// Vault's stand-in, the SecretIDs of AppRole: made or chosen, looked up, listed and destroyed, by themselves and by
-// their accessors.
+// Vault's stand-in, the SecretIDs of AppRole: made or chosen, looked up, listed and destroyed by themselves; by their
+// accessors in approle-accessor.ts.
 
 import { listReply, nameGroup, pattern } from "./backend.ts";
 import type { Call, Handler, Reply, Route } from "./backend.ts";
@@ -8,8 +8,9 @@ import { allWithin, isCidr } from "./cidr.ts";
 import type { Core } from "./core.ts";
 import { wholeSeconds } from "./duration.ts";
 import { failed, refuse } from "./fault.ts";
-import { weakString } from "./fields.ts";
-import { isObject, quote } from "./json.ts";
+import type { Fields, Schema } from "./fields.ts";
+import { quote } from "./json.ts";
+import { readMetadata } from "./approle-metadata.ts";
 import { uuid } from "./random.ts";
 
 export interface SecretId {
@@ -27,15 +28,16 @@ export interface SecretId {
 
 export function secretRoutes(core: Core, roles: AppRoles): Route[] {
   const role = `role/${nameGroup("role_name")}`;
-  const generated = {
+  const asked: Schema = {
     metadata: "string",
     cidr_list: "comma list",
     token_bound_cidrs: "comma list",
-  } as const;
+    ...(roles.traits.ownLimits && { num_uses: "integer", ttl: "duration" }),
+  };
   return [
     {
       pattern: pattern(`${role}/secret-id/?`),
-      fields: generated,
+      fields: asked,
       operations: {
         update: (call) => make(core, roles, call, uuid()),
         list: (call) => list(roles, call),
@@ -43,21 +45,20 @@ export function secretRoutes(core: Core, roles: AppRoles): Route[] {
     },
     {
       pattern: pattern(`${role}/custom-secret-id/?`),
-      fields: { ...generated, secret_id: "string" },
+      fields: { ...asked, secret_id: "string" },
       operations: {
         update: (call) =>
           make(core, roles, call, call.fields.string("secret_id")),
       },
     },
     ...bySecret(roles, role),
-    ...byAccessor(roles, role),
   ];
 }
 
 function bySecret(roles: AppRoles, role: string): Route[] {
   const fields = { secret_id: "string" } as const;
   const destroy: Handler = (call) => {
-    const owner = required(roles, call);
+    const owner = roleFor(roles, call, "secret_id");
     owner.secrets.delete(call.fields.string("secret_id"));
     return undefined;
   };
@@ -67,9 +68,11 @@ function bySecret(roles: AppRoles, role: string): Route[] {
       fields,
       operations: {
         update: (call) => {
-          const owner = required(roles, call);
+          const owner = roleFor(roles, call, "secret_id");
           const secret = roles.secret(owner, call.fields.string("secret_id"));
-          return secret === undefined ? undefined : describe(secret);
+          return secret === undefined
+            ? undefined
+            : describeSecret(roles, secret);
         },
       },
     },
@@ -82,53 +85,18 @@ function bySecret(roles: AppRoles, role: string): Route[] {
 }
 
 /** The role that the path names, once the field that must come along has been seen. */
-function required(roles: AppRoles, call: Call): AppRole {
-  for (const name of ["secret_id", "secret_id_accessor"])
-    if (call.fields.raw[name] === "") throw refuse(`missing ${name}`);
-  const named = ["secret_id", "secret_id_accessor"].some(
-    (name) => call.fields.raw[name] !== undefined,
-  );
-  if (!named)
-    throw refuse(
-      `missing ${call.path.includes("accessor") ? "secret_id_accessor" : "secret_id"}`,
-    );
+export function roleFor(
+  roles: AppRoles,
+  call: Call,
+  field: "secret_id" | "secret_id_accessor",
+): AppRole {
+  if (call.fields.string(field) === "") throw refuse(`missing ${field}`);
   const role = roles.of(call);
   if (role === undefined)
     throw failed(
       `role ${quote(call.fields.string("role_name"))} does not exist`,
     );
   return role;
-}
-
-function byAccessor(roles: AppRoles, role: string): Route[] {
-  const fields = { secret_id_accessor: "string" } as const;
-  const find = (call: Call): [AppRole, string, SecretId] => {
-    const owner = required(roles, call);
-    const accessor = call.fields.string("secret_id_accessor");
-    for (const [id, secret] of owner.secrets)
-      if (secret.accessor === accessor && roles.secret(owner, id) !== undefined)
-        return [owner, id, secret];
-    throw failed(
-      `failed to find accessor entry for secret_id_accessor: ${quote(accessor)}`,
-    );
-  };
-  const destroy: Handler = (call) => {
-    const [owner, id] = find(call);
-    owner.secrets.delete(id);
-    return undefined;
-  };
-  return [
-    {
-      pattern: pattern(`${role}/secret-id-accessor/lookup/?`),
-      fields,
-      operations: { update: (call) => describe(find(call)[2]) },
-    },
-    {
-      pattern: pattern(`${role}/secret-id-accessor/destroy/?`),
-      fields,
-      operations: { update: destroy, delete: destroy },
-    },
-  ];
 }
 
 function list(roles: AppRoles, call: Call): Reply {
@@ -144,10 +112,12 @@ function list(roles: AppRoles, call: Call): Reply {
   );
 }
 
-function describe(secret: SecretId): Reply {
+/** The answer to a lookup; its TTL is the one that was asked for, its end the one that the mount allowed. */
+export function describeSecret(roles: AppRoles, secret: SecretId): Reply {
   const time = (at: number | undefined): string =>
     at === undefined ? "0001-01-01T00:00:00Z" : new Date(at).toISOString();
   return {
+    ...(roles.traits.wrappedAccessor && { wrappedAccessor: secret.accessor }),
     data: {
       secret_id_accessor: secret.accessor,
       secret_id_num_uses: secret.numUses,
@@ -181,15 +151,15 @@ function make(
   checkCidrs(cidrs, role.secretIdBoundCidrs, "CIDR");
   const tokenBoundCidrs = fields.list("token_bound_cidrs");
   checkCidrs(tokenBoundCidrs, role.params.boundCidrs, "token CIDR");
-  const metadata = readMetadata(fields.string("metadata"));
+  const limits = limitsOf(roles, role, fields);
+  const metadata = metadataOf(fields);
   if (roles.secret(role, secretId) !== undefined)
     throw failed("failed to store secret_id: SecretID is already registered");
   const now = core.now();
-  const ttl = Math.min(role.secretIdTtl, core.maxTtl(call.mount.route));
+  const ttl = Math.min(limits.ttl, core.maxTtl(call.mount.route));
   const secret: SecretId = {
     accessor: uuid(),
-    numUses: role.secretIdNumUses,
-    ttl: role.secretIdTtl,
+    ...limits,
     created: now,
     expires: ttl > 0 ? now + ttl : undefined,
     updated: now,
@@ -198,13 +168,52 @@ function make(
     tokenBoundCidrs,
   };
   role.secrets.set(secretId, secret);
+  const { wrappedAccessor, ownLimits } = roles.traits;
   return {
+    ...(wrappedAccessor && { wrappedAccessor: secret.accessor }),
     data: {
       secret_id: secretId,
       secret_id_accessor: secret.accessor,
       secret_id_ttl: wholeSeconds(ttl),
+      ...(ownLimits && { secret_id_num_uses: secret.numUses }),
     },
   };
+}
+
+/** The role's limits, or what the request asks for: never more than the role gives, and 0 is more than any number. */
+function limitsOf(
+  { traits }: AppRoles,
+  role: AppRole,
+  fields: Fields,
+): { numUses: number; ttl: number } {
+  const limits = { numUses: role.secretIdNumUses, ttl: role.secretIdTtl };
+  if (!traits.ownLimits) return limits;
+  const beyond = (asked: number, given: number): boolean =>
+    given > 0 && (asked === 0 || asked > given);
+  if (fields.has("num_uses")) {
+    limits.numUses = fields.integer("num_uses");
+    if (limits.numUses < 0) throw refuse("num_uses cannot be negative");
+    if (beyond(limits.numUses, role.secretIdNumUses))
+      throw refuse(
+        "num_uses cannot be higher than the role's secret_id_num_uses",
+      );
+  }
+  if (fields.has("ttl")) {
+    limits.ttl = fields.duration("ttl");
+    if (beyond(limits.ttl, role.secretIdTtl))
+      throw refuse("ttl cannot be longer than the role's secret_id_ttl");
+  }
+  return limits;
+}
+
+function metadataOf(fields: Fields): Record<string, string> {
+  try {
+    return readMetadata(fields.string("metadata"));
+  } catch (error) {
+    throw refuse(
+      `failed to parse metadata: ${error instanceof Error ? error.message : ""}`,
+    );
+  }
 }
 
 function checkCidrs(
@@ -228,41 +237,4 @@ export function subsetFault(
   inner: readonly string[],
 ): string {
   return `failed to verify subset relationship between CIDR blocks on the role ${quote(outer)} and CIDR blocks on the secret ID ${quote(inner)}: %!w(<nil>)`;
-}
-
-/** Metadata comes as JSON or as `a=b,c=d`, either of them perhaps in base64. */
-function readMetadata(text: string): Record<string, string> {
-  const plain = text.trim();
-  if (plain === "") return {};
-  for (const candidate of [plain, decoded(plain)]) {
-    const pairs = candidate === undefined ? undefined : pairsOf(candidate);
-    if (pairs !== undefined) return pairs;
-  }
-  throw refuse(
-    "failed to parse metadata: failed to parse arbitrary key values",
-  );
-}
-
-function decoded(text: string): string | undefined {
-  return /^[\w+/]+={0,2}$/.test(text)
-    ? Buffer.from(text, "base64").toString()
-    : undefined;
-}
-
-function pairsOf(text: string): Record<string, string> | undefined {
-  try {
-    const parsed: unknown = JSON.parse(text);
-    if (isObject(parsed))
-      return Object.fromEntries(
-        Object.entries(parsed).map(([key, value]) => [key, weakString(value)]),
-      );
-  } catch {
-    // Not JSON: the other form may fit.
-  }
-  const pairs = text.split(",").map((pair) => pair.split("="));
-  if (!pairs.every((pair) => pair.length === 2 && pair[0]?.trim() !== ""))
-    return undefined;
-  return Object.fromEntries(
-    pairs.map(([key = "", value = ""]) => [key.trim(), value.trim()]),
-  );
 }

@@ -1,6 +1,6 @@
 // Vault's stand-in, the auth method AppRole: a RoleID and usually a SecretID become a token. Roles are in
-// approle-role.ts, SecretIDs in approle-secret.ts. A SecretID ends exactly at its TTL here; Vault sweeps them once a
-// minute and may take one that much longer.
+// approle-role.ts, SecretIDs in approle-secret.ts and, by their accessors, in approle-accessor.ts. A SecretID ends
+// exactly at its TTL here; Vault looks at ends only when it sweeps, once a minute, and takes one until then.
 
 import { pattern } from "./backend.ts";
 import type { Backend, Call, Reply } from "./backend.ts";
@@ -8,6 +8,7 @@ import { anyHolds, allWithin, plainAddress } from "./cidr.ts";
 import type { Core } from "./core.ts";
 import { failed, refuse } from "./fault.ts";
 import { quote } from "./json.ts";
+import { accessorRoutes } from "./approle-accessor.ts";
 import { fieldRoutes } from "./approle-field.ts";
 import { AppRoles } from "./approle-role.ts";
 import type { AppRole } from "./approle-role.ts";
@@ -28,6 +29,7 @@ export function approleBackend(core: Core): Backend {
       ...roles.routes(),
       ...fieldRoutes(roles),
       ...secretRoutes(core, roles),
+      ...accessorRoutes(roles),
       {
         pattern: pattern("tidy/secret-id"),
         operations: {
@@ -52,12 +54,15 @@ export function approleBackend(core: Core): Backend {
   };
 }
 
+const wrongPair = "invalid role or secret ID";
+
 function login(roles: AppRoles, call: Call): Reply {
   const { fields, request } = call;
   const roleId = fields.string("role_id").trim();
   if (roleId === "") throw refuse("missing role_id");
   const role = roles.byRoleId(roleId);
-  if (role === undefined) throw refuse("invalid role ID");
+  if (role === undefined)
+    throw refuse(roles.traits.oneText ? wrongPair : "invalid role ID");
   const address = plainAddress(request.remoteAddress);
   const secret = role.bindSecretId
     ? checkSecret(roles, role, fields.string("secret_id").trim(), address)
@@ -93,7 +98,8 @@ function checkSecret(
 ): SecretId {
   if (secretId === "") throw refuse("missing secret_id");
   const secret = roles.secret(role, secretId);
-  if (secret === undefined) throw refuse("invalid secret id");
+  if (secret === undefined)
+    throw refuse(roles.traits.oneText ? wrongPair : "invalid secret id");
   if (secret.numUses === 1) role.secrets.delete(secretId);
   else if (secret.numUses > 1) {
     secret.numUses -= 1;

@@ -77,6 +77,8 @@ export interface Reply {
   warnings?: string[];
   /** Sent with this status instead of the usual 200. */
   readonly status?: number;
+  /** What wrapping is to name as the accessor of what is inside, where that is no token. */
+  readonly wrappedAccessor?: string;
   /** A body that is sent as it is. */
   readonly raw?: { readonly status: number; readonly body: string };
   /** What a rewrap carries over from the first wrapping. */

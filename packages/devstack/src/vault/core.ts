@@ -3,6 +3,7 @@
 
 import { createHash } from "node:crypto";
 import type { Acl } from "./acl.ts";
+import type { AppRoleTraits } from "./approle-release.ts";
 import { covers, dispatch, existence } from "./backend.ts";
 import type { Outside, Reply, VaultRequest } from "./backend.ts";
 import { anyHolds } from "./cidr.ts";
@@ -34,9 +35,11 @@ export class Core {
   readonly policies = new PolicyStore();
   readonly mounts = new MountTable();
   readonly roles = new TokenRoles();
+  readonly approle: AppRoleTraits;
 
-  constructor(now: () => number) {
+  constructor(now: () => number, approle: AppRoleTraits) {
     this.now = now;
+    this.approle = approle;
     this.leases = new LeaseStore(now, (path) => ({
       defaultTtl: this.defaultTtl(path),
       maxTtl: this.maxTtl(path),

@@ -1,6 +1,8 @@
 // Vault's stand-in, the door: starts one on an address as `vault server -dev` would come up, with KV version 2 at
 // secret/ and a root token, and gives a story what it needs to watch it, break it and stop it. It keeps all in memory.
 
+import { approleTraits } from "./approle-release.ts";
+import type { AppRoleRelease } from "./approle-release.ts";
 import { Audit } from "./audit.ts";
 import { control } from "./control.ts";
 import type { Controlled } from "./control.ts";
@@ -25,6 +27,8 @@ export interface VaultOptions {
   readonly now?: () => number;
   /** PEM texts; with them the server speaks HTTPS. */
   readonly tls?: { readonly key: string; readonly cert: string };
+  /** Whose AppRole it has; default the newest. Everything else is Vault 1.8's. */
+  readonly approle?: AppRoleRelease;
   /** The remote control for other processes: true for 127.0.0.1 and any free port. Default: none. */
   readonly control?: boolean | { readonly host: string; readonly port: number };
 }
@@ -58,7 +62,7 @@ export async function startVault(
   const advance = (ms: number): void => {
     offset += ms;
   };
-  const core = new Core(now);
+  const core = new Core(now, approleTraits(options.approle ?? "1.16"));
   const seal = new Seal(now);
   const audit = new Audit();
   const faults = new Faults();

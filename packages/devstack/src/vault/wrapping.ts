@@ -17,7 +17,7 @@ export interface WrapInfo {
   readonly ttl: number;
   readonly creationTime: number;
   readonly creationPath: string;
-  /** The accessor of the token inside, when there is one. */
+  /** The accessor of the token inside, when there is one, or of the SecretID. */
   readonly wrappedAccessor: string | undefined;
 }
 
@@ -64,7 +64,7 @@ export function wrap(
     ttl,
     creationTime: token.issued,
     creationPath,
-    wrappedAccessor: reply.auth?.token.accessor,
+    wrappedAccessor: reply.auth?.token.accessor ?? reply.wrappedAccessor,
   };
 }
 
