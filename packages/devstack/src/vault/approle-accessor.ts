@@ -3,9 +3,11 @@
 // answers are Vault's own (builtin/credential/approle/path_role.go).
 //
 // What says that a SecretID is gone, for a caller who may ask: the lookup's 404 with the text in `data.error` and no
-// `errors` (1.9 and later), its 500 with `failed to find accessor entry` (before), its 204 (the accessor is another
-// role's, or the role was made anew); the destroy's 500 with `failed to find accessor entry` (all). What never says it:
-// 403. It is the policy's (`permission denied` in a list) or, of destroy, another role's accessor (1.13 and later).
+// `errors` (1.9 and later), its 500 with `failed to find accessor entry` (before), its 204 (nothing of this role is
+// behind the accessor); the destroy's 500 with `failed to find accessor entry` (all). A 403 with `permission denied` in a
+// list is the policy's and says nothing; destroy's 403 with `invalid secret id accessor` is that 204 (1.13 and later).
+// Vault keeps the accessors of a deleted role for its next sweep, and so answers like that once the role is made anew;
+// here they go with the role.
 
 import { nameGroup, pattern } from "./backend.ts";
 import type { Call, Handler, Route } from "./backend.ts";
